@@ -1,0 +1,32 @@
+/** Where tunnels may lead and what is not a tunnel. */
+export interface TunnelOptions {
+  /** Port to listen on; 0 takes a free one. @default {15009} */
+  port?: number;
+  /** Address to listen on. @default {"::" where IPv6 is there, else "0.0.0.0"} */
+  hostname?: string;
+  /** Last segment of `/_hbone/<x>` → port on 127.0.0.1, e.g. `15003 → 15003`, `http → 8080`. Nothing else can be reached. */
+  routes: ReadonlyMap<string, number>;
+  /** Every request that is no tunnel goes to the app on this port of 127.0.0.1, as HTTP/1.1 or h2c. */
+  appPort: number;
+  /** Threads that accept connections. @default {1} */
+  workers?: number;
+}
+
+/** Counters since start, summed over all threads. */
+export interface TunnelStats {
+  tunnelsOpen: number;
+  tunnelsTotal: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+/** A running tunnel end; disposing it ends every tunnel. */
+export interface TunnelEnd extends AsyncDisposable {
+  readonly port: number;
+  stats(): Promise<TunnelStats>;
+}
+
+export interface TunnelEngine {
+  readonly name: "krun" | "envoy";
+  serve(options: TunnelOptions): Promise<TunnelEnd>;
+}
