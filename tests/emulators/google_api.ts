@@ -1,0 +1,90 @@
+/**
+ * What Google's REST APIs have in common: error bodies, access tokens, permissions.
+ *
+ * Wire facts: https://cloud.google.com/apis/design/errors#http_mapping (the error body and its `status` names).
+ */
+import { type AccessTokens, bearerToken } from "./access_tokens.ts";
+import {
+  type EmulatedAnswer,
+  type EmulatedRequest,
+  type HttpServer,
+  jsonAnswer,
+  startHttpServer,
+} from "./http_server.ts";
+
+/** The names that go with an HTTP status in an error body. */
+const STATUS_NAMES: Record<number, string> = {
+  400: "INVALID_ARGUMENT",
+  401: "UNAUTHENTICATED",
+  403: "PERMISSION_DENIED",
+  404: "NOT_FOUND",
+  409: "ABORTED",
+  429: "RESOURCE_EXHAUSTED",
+  500: "INTERNAL",
+  503: "UNAVAILABLE",
+};
+
+/** The body of an error as text, e.g. for a {@link import("./faults.ts").FaultRule}. */
+export function googleErrorBody(code: number, message: string, details: object[] = []): string {
+  const status = STATUS_NAMES[code] ?? "UNKNOWN";
+  return JSON.stringify({ error: { code, message, status, ...(details.length > 0 ? { details } : {}) } });
+}
+
+/** An error answer; `reason` becomes an ErrorInfo in `details`. */
+export function googleError(code: number, message: string, reason?: string): EmulatedAnswer {
+  const info = { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason, domain: "googleapis.com" };
+  return {
+    status: code,
+    headers: { "content-type": "application/json; charset=UTF-8" },
+    body: googleErrorBody(code, message, reason === undefined ? [] : [info]),
+  };
+}
+
+/** One method of an API. */
+export interface GoogleMethod {
+  method: string;
+  /** Tried on the path without the query; its groups are the handler's `names`. */
+  path: RegExp;
+  /** The IAM permission it needs, e.g. `container.clusters.list`. */
+  permission: string;
+  handle(names: string[], request: EmulatedRequest): EmulatedAnswer | Promise<EmulatedAnswer>;
+}
+
+export interface GoogleApi extends HttpServer {
+  /** IAM permissions nobody has from now on: their methods answer 403. */
+  deniedPermissions: Set<string>;
+}
+
+/** Starts an API of the given methods, open to every owner of a valid access token. */
+export async function startGoogleApi(accessTokens: AccessTokens, methods: readonly GoogleMethod[]): Promise<GoogleApi> {
+  const deniedPermissions = new Set<string>();
+  const handle = async (request: EmulatedRequest): Promise<EmulatedAnswer> => {
+    const token = bearerToken(request.headers.authorization);
+    if (token === undefined) return unauthenticated("CREDENTIALS_MISSING");
+    const user = accessTokens.ownerOf(token);
+    if (user === undefined) return unauthenticated("ACCESS_TOKEN_EXPIRED");
+    for (const candidate of methods) {
+      const match = candidate.method === request.method ? candidate.path.exec(request.url.pathname) : null;
+      if (!match) continue;
+      if (deniedPermissions.has(candidate.permission)) return { ...permissionDenied(candidate, request), user };
+      return { ...await candidate.handle(match.slice(1).map(decodeURIComponent), request), user };
+    }
+    return { ...jsonAnswer(404, "Not Found"), headers: { "content-type": "text/html; charset=UTF-8" }, user };
+  };
+  return { ...await startHttpServer({ handle }), deniedPermissions };
+}
+
+function unauthenticated(reason: string): EmulatedAnswer {
+  const message = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or " +
+    "other valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.";
+  const answer = googleError(401, message, reason);
+  return {
+    ...answer,
+    headers: { ...answer.headers, "www-authenticate": 'Bearer realm="https://accounts.google.com/"' },
+  };
+}
+
+function permissionDenied(method: GoogleMethod, request: EmulatedRequest): EmulatedAnswer {
+  const resource = request.url.pathname.replace(/^\/v\d+\//, "");
+  return googleError(403, `Required "${method.permission}" permission(s) for "${resource}".`, "IAM_PERMISSION_DENIED");
+}

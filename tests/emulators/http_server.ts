@@ -1,0 +1,180 @@
+/**
+ * The HTTP server under the request-and-answer emulators: plain HTTP/1.1, or TLS with HTTP/2 and HTTP/1.1.
+ *
+ * On node:http and node:http2 rather than Deno.serve: a `reset` fault needs the connection, and the Kubernetes emulator
+ * the client's certificate; Deno.serve gives neither.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { Faults } from "./faults.ts";
+
+/** A request, read to its end. */
+export interface EmulatedRequest {
+  method: string;
+  /** `http://127.0.0.1:PORT/…`: read `pathname` and `searchParams`. */
+  url: URL;
+  /** Names in lower case; of a repeated header, the values joined with a comma. */
+  headers: Record<string, string>;
+  body: string;
+  /** The subject of the client's certificate, when the `clientCaPem` given signed it. */
+  clientSubject?: { commonName: string; organizations: string[] };
+}
+
+/** What is answered. */
+export interface EmulatedAnswer {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+  /** For the request log: whom the emulator took the caller for. */
+  user?: string;
+}
+
+export interface HttpServerOptions {
+  handle: (request: EmulatedRequest) => EmulatedAnswer | Promise<EmulatedAnswer>;
+  /** @default plain HTTP/1.1 */
+  tls?: { certificatePem: string; privateKeyPem: string; clientCaPem: string };
+  /** @default 0, any free one */
+  port?: number;
+}
+
+/** A running server on 127.0.0.1. */
+export interface HttpServer extends AsyncDisposable {
+  port: number;
+  /** `127.0.0.1:PORT` */
+  host: string;
+  /** `http://127.0.0.1:PORT` or `https://…`, without a slash at the end. */
+  origin: string;
+  faults: Faults;
+}
+
+type Incoming = IncomingMessage | Http2ServerRequest;
+type Outgoing = ServerResponse | Http2ServerResponse;
+
+/** An answer with a JSON body. */
+export function jsonAnswer(status: number, value: unknown, headers: Record<string, string> = {}): EmulatedAnswer {
+  return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(value) };
+}
+
+/** Starts a server; resolves when it listens. Disposing of it cuts every connection, also those of hanging requests. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const faults = new Faults();
+  const ending = new AbortController();
+  const listener = (incoming: Incoming, outgoing: Outgoing) => {
+    // A client that goes away makes both emit errors, which would end the process if nobody listened.
+    incoming.on("error", () => {});
+    outgoing.on("error", () => {});
+    exchange(incoming, outgoing, options, faults, ending.signal).catch(() => reset(incoming));
+  };
+  const server = createListener(options.tls, listener);
+  const close = closer(server);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, "127.0.0.1", resolve);
+  });
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    port: (server.address() as AddressInfo).port,
+    host,
+    origin: `${options.tls ? "https" : "http"}://${host}`,
+    faults,
+    [Symbol.asyncDispose]: async () => {
+      ending.abort();
+      await close();
+    },
+  };
+}
+
+function createListener(
+  tls: HttpServerOptions["tls"],
+  listener: (incoming: Incoming, outgoing: Outgoing) => void,
+): Server | Http2SecureServer {
+  if (!tls) return createServer(listener);
+  return createSecureServer({
+    cert: tls.certificatePem,
+    key: tls.privateKeyPem,
+    ca: tls.clientCaPem,
+    allowHTTP1: true,
+    requestCert: true,
+    // A caller without a certificate may still have a token.
+    rejectUnauthorized: false,
+  }, listener);
+}
+
+/** Closes the listener and, unlike `close` alone, the connections that clients keep for later. */
+function closer(server: Server | Http2SecureServer): () => Promise<void> {
+  const connections = new Set<{ destroy(): void; once(event: "close", listener: () => void): unknown }>();
+  for (const event of ["connection", "secureConnection", "session"]) {
+    server.on(event, (connection: Socket) => {
+      connections.add(connection);
+      connection.once("close", () => connections.delete(connection));
+      connection.on("error", () => {});
+    });
+  }
+  server.on("tlsClientError", () => {});
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      for (const connection of connections) connection.destroy();
+    });
+}
+
+async function exchange(
+  incoming: Incoming,
+  outgoing: Outgoing,
+  options: HttpServerOptions,
+  faults: Faults,
+  ending: AbortSignal,
+): Promise<void> {
+  const method = incoming.method ?? "GET";
+  const path = incoming.url ?? "/";
+  const record = faults.record(method, path);
+  const fault = await faults.apply(method, path, ending);
+  if (fault === "reset" || fault === "hang") {
+    record.outcome = fault;
+    if (fault === "reset") reset(incoming);
+    return;
+  }
+  const answer = fault === "none" ? await options.handle(await readRequest(incoming, options)) : fault;
+  record.outcome = answer.status;
+  if ("user" in answer && answer.user !== undefined) record.user = answer.user;
+  if (outgoing.destroyed || ending.aborted) return;
+  const body = new TextEncoder().encode(answer.body ?? "");
+  outgoing.statusCode = answer.status;
+  for (const [name, value] of Object.entries(answer.headers ?? {})) outgoing.setHeader(name, value);
+  outgoing.setHeader("content-length", String(body.length));
+  outgoing.end(body);
+}
+
+function reset(incoming: Incoming): void {
+  // 2 = INTERNAL_ERROR of RFC 9113 section 7: the stream ends, others on the connection go on.
+  if ("stream" in incoming && incoming.stream) incoming.stream.close(2);
+  else incoming.socket.destroy();
+}
+
+async function readRequest(incoming: Incoming, options: HttpServerOptions): Promise<EmulatedRequest> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of incoming) chunks.push(chunk as Uint8Array);
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(incoming.headers)) headers[name] = String(value ?? "");
+  const clientSubject = options.tls ? subjectOf(incoming.socket as TLSSocket) : undefined;
+  return {
+    method: incoming.method ?? "GET",
+    url: new URL(incoming.url ?? "/", "http://127.0.0.1"),
+    headers,
+    body: await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text(),
+    ...(clientSubject ? { clientSubject } : {}),
+  };
+}
+
+function subjectOf(socket: TLSSocket): EmulatedRequest["clientSubject"] {
+  if (!socket.authorized) return undefined;
+  const subject = socket.getPeerCertificate().subject as unknown as Record<string, string | string[] | undefined>;
+  return { commonName: [subject.CN ?? ""].flat()[0] ?? "", organizations: [subject.O ?? []].flat() };
+}

@@ -1,0 +1,211 @@
+/**
+ * A Kubernetes API server as krun needs it: config maps, tokens of service accounts, authentication and RBAC.
+ *
+ * Wire facts: https://kubernetes.io/docs/reference/access-authn-authz/authentication/ (users and groups) and …/rbac/.
+ */
+import { randomUUID } from "node:crypto";
+import { bearerToken } from "./access_tokens.ts";
+import { type CertificateAuthority, type CertifiedKey, createAuthority } from "./certificates.ts";
+import {
+  type EmulatedAnswer,
+  type EmulatedRequest,
+  type HttpServer,
+  jsonAnswer,
+  startHttpServer,
+} from "./http_server.ts";
+import { createSigner, type TokenSigner, verifySignature } from "./json_web_token.ts";
+import * as errors from "./kubernetes_status.ts";
+import { answerTokenRequest, type TokenPolicy } from "./token_request.ts";
+
+/** One thing one user or group may do. A member left out allows all. */
+export interface Permission {
+  /** A user, or `group:NAME`. */
+  subject: string;
+  /** `get`, `create` */
+  verb?: string;
+  /** With the subresource as RBAC writes it: `configmaps`, `serviceaccounts/token`. */
+  resource?: string;
+  namespace?: string;
+  name?: string;
+}
+
+/** What the server knows; may be changed while it runs. */
+export interface KubernetesState extends TokenPolicy {
+  /** The answer of /version. @default "v1.32.4-gke.1106006" */
+  gitVersion: string;
+  /** /readyz answers 500 when false. @default true */
+  ready: boolean;
+  permissions: Permission[];
+  /** Config maps by namespace and name: their `data`. */
+  configMaps: Record<string, Record<string, Record<string, string>>>;
+  /** Service accounts by namespace. */
+  serviceAccounts: Record<string, string[]>;
+  /** Static bearer tokens → user name. */
+  tokens: Record<string, string>;
+  /** Requests without credentials are `system:anonymous`; 401 when false. @default true */
+  anonymous: boolean;
+}
+
+export interface KubernetesOptions extends Partial<KubernetesState> {
+  /** Asked for tokens that `tokens` does not have; on GKE the owner of a Google access token. */
+  userOfToken?: (token: string) => string | undefined;
+  /** @default a new one */
+  authority?: CertificateAuthority;
+}
+
+/** How a kubeconfig user authenticates; a token only when no certificate is given. */
+export type KubeconfigUser = { token: string } | CertifiedKey;
+
+export interface KubernetesEmulator extends HttpServer {
+  state: KubernetesState;
+  /** The cluster's CA: signs the server's certificate and clients' (user = CN, groups = O). */
+  authority: CertificateAuthority;
+  /** The key of service account tokens. */
+  signer: TokenSigner;
+  /** A kubeconfig, in JSON (which is YAML), whose only context has this name. */
+  kubeconfig(user: KubeconfigUser, context?: string): string;
+}
+
+interface User {
+  name: string;
+  groups: string[];
+}
+
+/** Starts an API server on a free port, over TLS. */
+export async function startKubernetes(options: KubernetesOptions = {}): Promise<KubernetesEmulator> {
+  const { userOfToken = () => undefined, authority = createAuthority("cluster-ca"), ...given } = options;
+  const state: KubernetesState = {
+    gitVersion: "v1.32.4-gke.1106006",
+    ready: true,
+    permissions: [],
+    configMaps: {},
+    serviceAccounts: {},
+    tokens: {},
+    anonymous: true,
+    issuer: "https://kubernetes.default.svc.cluster.local",
+    apiAudience: "https://kubernetes.default.svc",
+    ...given,
+  };
+  const signer = createSigner();
+  const server = authority.issue({
+    commonName: "kube-apiserver",
+    subjectAltNames: ["127.0.0.1", "localhost", "kubernetes.default.svc"],
+  });
+  const http = await startHttpServer({
+    tls: { ...server, clientCaPem: authority.certificatePem },
+    handle: (request) => {
+      const user = authenticate(request, state, signer, userOfToken);
+      return user ? { ...answer(request, user, state, signer), user: user.name } : errors.unauthorized();
+    },
+  });
+  const kubeconfig = (user: KubeconfigUser, context = "emulator") => kubeconfigOf(http, authority, user, context);
+  return { ...http, state, authority, signer, kubeconfig };
+}
+
+function authenticate(
+  request: EmulatedRequest,
+  state: KubernetesState,
+  signer: TokenSigner,
+  userOfToken: (token: string) => string | undefined,
+): User | undefined {
+  if (request.clientSubject) {
+    return authenticated(request.clientSubject.commonName, request.clientSubject.organizations);
+  }
+  const token = bearerToken(request.headers.authorization);
+  if (token === undefined) {
+    return state.anonymous ? { name: "system:anonymous", groups: ["system:unauthenticated"] } : undefined;
+  }
+  const known = Object.hasOwn(state.tokens, token) ? state.tokens[token] : undefined;
+  const name = known ?? userOfToken(token) ?? serviceAccountOf(token, state, signer);
+  return name === undefined ? undefined : authenticated(name, []);
+}
+
+function authenticated(name: string, groups: string[]): User {
+  return { name, groups: [...groups, "system:authenticated"] };
+}
+
+/** The owner of a token this server made for itself; one for another audience, such as `istio-ca`, is not taken. */
+function serviceAccountOf(token: string, state: KubernetesState, signer: TokenSigner): string | undefined {
+  const claims = verifySignature(token, signer.jwks);
+  const isForUs = claims && [claims.aud].flat().includes(state.apiAudience);
+  return isForUs && (claims.exp ?? 0) * 1000 > Date.now() ? claims.sub : undefined;
+}
+
+function answer(request: EmulatedRequest, user: User, state: KubernetesState, signer: TokenSigner): EmulatedAnswer {
+  const { pathname } = request.url;
+  const text = { "content-type": "text/plain; charset=utf-8" };
+  if (pathname === "/version" && request.method === "GET") {
+    const [major = "1", minor = "32"] = state.gitVersion.replace(/^v/, "").split(".");
+    return jsonAnswer(200, { major, minor, gitVersion: state.gitVersion, platform: "linux/amd64" });
+  }
+  if (pathname === "/readyz" && request.method === "GET") {
+    return { status: state.ready ? 200 : 500, headers: text, body: state.ready ? "ok" : "readyz check failed" };
+  }
+  const path = /^\/api\/v1\/namespaces\/([^/]+)\/(configmaps|serviceaccounts)\/([^/]+)(?:\/(token))?$/.exec(pathname);
+  if (!path) {
+    const isOpen = isAllowed(state.permissions, user, { verb: "*", resource: "*", namespace: "*", name: "*" });
+    return isOpen ? errors.pathNotFound() : errors.forbiddenPath(user.name, request.method, pathname);
+  }
+  const [namespace = "", resource = "", name = "", subresource] = path.slice(1).map((part) =>
+    part && decodeURIComponent(part)
+  );
+  const verb = VERBS[request.method] ?? request.method.toLowerCase();
+  const what = { verb, resource, namespace, name, ...(subresource ? { subresource } : {}) };
+  if (!isAllowed(state.permissions, user, what)) return errors.forbidden(user.name, what);
+  if (resource === "configmaps" && verb === "get" && !subresource) return configMap(state, namespace, name);
+  if (resource !== "serviceaccounts" || verb !== "create" || !subresource) return errors.methodNotAllowed();
+  if (!state.serviceAccounts[namespace]?.includes(name)) return errors.objectNotFound("serviceaccounts", name);
+  return answerTokenRequest(request.body, { namespace, name }, state, signer);
+}
+
+const VERBS: Record<string, string> = { GET: "get", POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
+
+function configMap(state: KubernetesState, namespace: string, name: string): EmulatedAnswer {
+  const data = state.configMaps[namespace]?.[name];
+  if (!data) return errors.objectNotFound("configmaps", name);
+  const metadata = {
+    name,
+    namespace,
+    uid: randomUUID(),
+    resourceVersion: "1",
+    creationTimestamp: "2026-01-01T00:00:00Z",
+  };
+  return jsonAnswer(200, { kind: "ConfigMap", apiVersion: "v1", metadata, data });
+}
+
+function isAllowed(permissions: Permission[], user: User, what: errors.ResourceAttributes): boolean {
+  const resource = what.subresource ? `${what.resource}/${what.subresource}` : what.resource;
+  const subjects = [user.name, ...user.groups.map((group) => `group:${group}`)];
+  return permissions.some((permission) =>
+    subjects.includes(permission.subject) &&
+    (permission.verb ?? what.verb) === what.verb &&
+    (permission.resource ?? resource) === resource &&
+    (permission.namespace ?? what.namespace) === what.namespace &&
+    (permission.name ?? what.name) === what.name
+  );
+}
+
+function kubeconfigOf(
+  http: HttpServer,
+  authority: CertificateAuthority,
+  user: KubeconfigUser,
+  context: string,
+): string {
+  const credentials = "token" in user ? { token: user.token } : {
+    "client-certificate-data": btoa(user.certificatePem),
+    "client-key-data": btoa(user.privateKeyPem),
+  };
+  const cluster = { server: http.origin, "certificate-authority-data": btoa(authority.certificatePem) };
+  return JSON.stringify(
+    {
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": context,
+      clusters: [{ name: context, cluster }],
+      users: [{ name: context, user: credentials }],
+      contexts: [{ name: context, context: { cluster: context, user: context } }],
+    },
+    null,
+    2,
+  );
+}
