@@ -1,0 +1,25 @@
+import { type Fetch, request } from "../base/http.ts";
+import { parseAs } from "../base/json.ts";
+import type { GoogleCredentials } from "./credentials.ts";
+import * as v from "valibot";
+
+const Project = v.object({ labels: v.optional(v.record(v.string(), v.string()), {}) });
+
+/** Labels of a project, https://cloud.google.com/resource-manager/reference/rest/v3/projects/get. */
+export async function projectLabels(
+  project: string,
+  options: { credentials: GoogleCredentials; endpoint?: string | undefined; fetch?: Fetch | undefined },
+): Promise<Readonly<Record<string, string>>> {
+  const endpoint = options.endpoint ?? "https://cloudresourcemanager.googleapis.com/";
+  const url = new URL(`v3/projects/${encodeURIComponent(project)}`, endpoint).href;
+  const what = `read the labels of project ${project}`;
+  const { text } = await request(url, {
+    what,
+    headers: { authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}` },
+    tries: 2,
+    fetch: options.fetch,
+    fix: (status) =>
+      status === 403 ? "grant resourcemanager.projects.get, which roles/container.clusterViewer holds" : undefined,
+  });
+  return parseAs(Project, text, `${what} (GET ${url})`).labels;
+}
