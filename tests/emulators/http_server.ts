@@ -108,7 +108,7 @@ function createListener(
 }
 
 /** Closes the listener and, unlike `close` alone, the connections that clients keep for later. */
-function closer(server: Server | Http2SecureServer): () => Promise<void> {
+export function closer(server: Server | Http2SecureServer): () => Promise<void> {
   const connections = new Set<{ destroy(): void; once(event: "close", listener: () => void): unknown }>();
   for (const event of ["connection", "secureConnection", "session"]) {
     server.on(event, (connection: Socket) => {
