@@ -1,0 +1,66 @@
+import { type AdminDumps, LEARN_QUERIES } from "./learn.ts";
+import { RESOURCES } from "./names.ts";
+
+/** What whitebox mode asks Envoy's admin port. Every member rejects when Envoy isn't there or answers other than 200. */
+export interface EnvoyAdmin {
+  /** A text that is another one whenever istiod has sent listeners or clusters anew, or Envoy has restarted. */
+  fingerprint(signal: AbortSignal): Promise<string>;
+  dumps(signal: AbortSignal): Promise<AdminDumps>;
+  /** What Envoy works with at this moment. */
+  taken(signal: AbortSignal): Promise<Taken>;
+}
+
+export interface Taken {
+  /** Versions of the filters that came by discovery, ours among them. */
+  filterVersions: ReadonlySet<string>;
+  scopesVersion: string | undefined;
+  /** Names of the route configurations that istiod has delivered. */
+  routes: ReadonlySet<string>;
+}
+
+/** The admin port at `base`, by `fetch`. */
+export function envoyAdmin(base = "http://127.0.0.1:15000", fetcher: typeof fetch = fetch): EnvoyAdmin {
+  const get = async (path: string, signal: AbortSignal) => {
+    const response = await fetcher(base + path, { signal });
+    if (!response.ok) {
+      throw new Error(`GET ${base}${path}: ${response.status} ${(await response.text()).slice(0, 200)}`);
+    }
+    return response;
+  };
+  const configs = async (resource: string, mask: string, signal: AbortSignal): Promise<Record<string, unknown>[]> => {
+    const answer = await (await get(`/config_dump?resource=${resource}&mask=${mask}`, signal)).json();
+    return Array.isArray(answer?.configs) ? answer.configs : [];
+  };
+  return {
+    fingerprint: async (signal) => await (await get(FINGERPRINT, signal)).text(),
+    dumps: async (signal) => ({
+      listeners: await (await get(LEARN_QUERIES.listeners, signal)).json(),
+      clusters: await (await get(LEARN_QUERIES.clusters, signal)).json(),
+    }),
+    taken: async (signal) => {
+      const [filters, scopes, routes] = await Promise.all([
+        configs("ecds_filters", "version_info", signal),
+        configs("dynamic_scoped_route_configs", "name,version_info", signal),
+        configs("dynamic_route_configs", "route_config.name", signal),
+      ]);
+      return {
+        filterVersions: texts(filters.map((entry) => entry["version_info"])),
+        scopesVersion: text(scopes.find((entry) => entry["name"] === RESOURCES.scopes)?.["version_info"]),
+        // Only those that have been delivered are in the dump at all.
+        routes: texts(routes.map((entry) => (entry["route_config"] as { name?: unknown } | undefined)?.name)),
+      };
+    },
+  };
+}
+
+/** Versions and times of istiod's last pushes: a few lines, whatever the size of the mesh. */
+const FINGERPRINT = "/stats?filter=" +
+  encodeURIComponent("^(cluster_manager\\.cds|listener_manager\\.lds)\\.(version_text|update_time)$");
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function texts(values: readonly unknown[]): Set<string> {
+  return new Set(values.filter((value) => text(value) !== undefined) as string[]);
+}
