@@ -1,4 +1,5 @@
 import { dirname, isAbsolute, join } from "node:path";
+import { decodeBase64 } from "../base/base64.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { Secret } from "../base/secret.ts";
 import type { KubeAccess } from "./client.ts";
@@ -103,7 +104,13 @@ export async function readKubeconfig(
     throw wrong(`cluster "${context.cluster}" has server "${cluster.server}", which is no URL`);
   }
   const fileOrData = async (file: string | undefined, data: string | undefined, what: string) => {
-    if (data) return decodeBase64(data, () => wrong(`${what}-data is not base64`));
+    if (data) {
+      try {
+        return decodeBase64(data);
+      } catch {
+        throw wrong(`${what}-data is not base64`);
+      }
+    }
     if (!file) return undefined;
     const at = isAbsolute(file) ? file : join(dirname(path), file);
     return await Deno.readTextFile(at).catch((error) => {
@@ -189,12 +196,4 @@ async function parseFile(path: string): Promise<v.InferOutput<typeof Kubeconfig>
     }: ${issue.message}`,
     fix: "check it with: kubectl config view",
   });
-}
-
-function decodeBase64(data: string, wrong: () => Problem): string {
-  try {
-    return new TextDecoder().decode(Uint8Array.from(atob(data.trim()), (char) => char.charCodeAt(0)));
-  } catch {
-    throw wrong();
-  }
 }

@@ -1,0 +1,10 @@
+/** UTF-8 text of a base64 value. @throws {SyntaxError} for anything else */
+export function decodeBase64(data: string): string {
+  let binary: string;
+  try {
+    binary = atob(data.trim());
+  } catch {
+    throw new SyntaxError("not base64");
+  }
+  return new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
+}

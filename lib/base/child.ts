@@ -1,0 +1,39 @@
+import { linesOf } from "./lines.ts";
+
+/** Ends a process that we started: SIGTERM, and SIGKILL when that takes too long. */
+export async function endProcess(child: Deno.ChildProcess, graceMs: number): Promise<Deno.CommandStatus> {
+  signalQuietly(child, "SIGTERM");
+  const timer = setTimeout(() => signalQuietly(child, "SIGKILL"), graceMs);
+  try {
+    return await child.status;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Sends a signal; a process that has ended already is no error. */
+export function signalQuietly(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch { /* it has ended */ }
+}
+
+/** Hands each line of a child's outputs to `take`, and keeps the last ones for an error message. */
+export class OutputTail {
+  readonly #last: string[] = [];
+  readonly done: Promise<void>;
+
+  constructor(streams: readonly ReadableStream<Uint8Array>[], take: (line: string) => void, readonly keep = 5) {
+    this.done = Promise.all(streams.map(async (stream) => {
+      for await (const line of linesOf(stream)) {
+        this.#last.push(line);
+        if (this.#last.length > this.keep) this.#last.shift();
+        take(line);
+      }
+    })).then(() => {}, () => {});
+  }
+
+  text(): string {
+    return this.#last.join(" | ");
+  }
+}

@@ -1,0 +1,232 @@
+import type { Fetch } from "../base/http.ts";
+import { Problem, reasonOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { findCredentials, type GoogleCredentials } from "../gcp/credentials.ts";
+import { getCluster, listClusters } from "../gcp/gke.ts";
+import { MetadataServer } from "../gcp/metadata.ts";
+import { projectLabels } from "../gcp/projects.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { inClusterAccess } from "../kube/in_cluster.ts";
+import { readKubeconfig } from "../kube/kubeconfig.ts";
+import {
+  environmentLayers,
+  flagLayer,
+  gkeLayer,
+  inClusterLayer,
+  type InstanceFacts,
+  kubeconfigLayer,
+  type Layer,
+  metadataLayers,
+  parseMesh,
+  projectLabelLayer,
+  resolve,
+  type Settings,
+} from "../settings/mod.ts";
+import { type Candidate, connect, gkeCandidate } from "./connect.ts";
+import { orderClusters } from "./choose.ts";
+import { meshFile } from "./mesh_file.ts";
+import { MESH_ENV, readMeshEnv } from "./mesh_env.ts";
+
+const log = logger("krun", "cluster");
+
+/** The outside world as this stage sees it; tests pass their own. */
+export interface Outside {
+  environment: Readonly<Record<string, string | undefined>>;
+  flags: Readonly<Record<string, string | boolean | undefined>>;
+  fetch?: Fetch | undefined;
+}
+
+/** The settled settings and the cluster they came from; `kube` is missing where no mesh is wanted (`XDS_ADDR=-`). */
+export interface Discovery {
+  settings: Settings;
+  kube: KubeClient | undefined;
+  facts: InstanceFacts | undefined;
+  cluster: string | undefined;
+}
+
+/**
+ * Finds the cluster and settles every setting from it: metadata → cluster list and project labels → mesh-env, each step at once
+ * with whatever does not depend on it.
+ * @throws {Problem} no cluster is named, found or answers; a permission is missing
+ */
+export async function discover(outside: Outside): Promise<Discovery> {
+  const layers: Layer[] = [flagLayer(outside.flags), ...environmentLayers(outside.environment)];
+  const metadata = new MetadataServer({ host: outside.environment["GCE_METADATA_HOST"], fetch: outside.fetch });
+  const asked = metadata.facts();
+  asked.catch(() => {}); // awaited below, whatever fails before
+  const given = resolve(layers);
+  if (given.xdsAddress === "-") return { settings: given, kube: undefined, facts: undefined, cluster: undefined };
+
+  layers.unshift(...meshLayers(given));
+
+  const credentials = once(() =>
+    findCredentials({
+      file: given.googleCredentials,
+      gcloudDirectory: gcloudDirectory(outside.environment),
+      metadata,
+    })
+  );
+  const local = await localAccess(given, layers, outside, credentials);
+  const facts = await asked;
+  if (facts) layers.push(...metadataLayers(facts, outside.environment));
+  else log.debug(`no metadata server at ${metadata.address}: this is not Google Cloud`);
+
+  const candidates = local ?? await googleCandidates(layers, { outside, credentials, metadata, facts });
+  const { namespace, clusterBudgetMs } = resolve(layers);
+  const chosen = candidates.length > 1 || candidates.some((candidate) => candidate.cluster);
+  const { kube, candidate, first } = await connect(
+    candidates,
+    async (kube, limits) => {
+      const found = await readMeshEnv(kube, namespace, limits);
+      return found.length === 0 && chosen && candidates.length > 1 ? undefined : found;
+    },
+    { budgetMs: clusterBudgetMs, fetch: outside.fetch },
+  );
+  if (candidate.cluster) {
+    const project = resolve(layers).projectId!;
+    layers.push(gkeLayer({ project, name: candidate.cluster.name, location: candidate.cluster.location }));
+  }
+  if (first.length === 0) log.debug(`no config map ${MESH_ENV} in ${namespace} or istio-system of ${candidate.name}`);
+  layers.push(...first);
+  return { settings: resolve(layers), kube, facts, cluster: candidate.name };
+}
+
+/** What `MESH=gke://…` names goes before single variables of the same source. */
+function meshLayers(given: Settings): Layer[] {
+  const mesh = given.mesh ? parseMesh(given.mesh) : undefined;
+  if (mesh?.kind !== "gke") return [];
+  const values = { PROJECT_ID: mesh.project, CLUSTER_LOCATION: mesh.location, CLUSTER_NAME: mesh.cluster };
+  return [{ source: given.from["MESH"]!.source, origin: "MESH", values }];
+}
+
+/** A cluster that needs no search: MESH=file://, KUBECONFIG, ~/.kube/config or the pod's own; adds what it says to `layers`. */
+async function localAccess(
+  given: Settings,
+  layers: Layer[],
+  outside: Outside,
+  credentials: () => Promise<GoogleCredentials>,
+): Promise<Candidate[] | undefined> {
+  const mesh = given.mesh ? parseMesh(given.mesh) : undefined;
+  const file = mesh?.kind === "file" ? await meshFile(mesh.path) : undefined;
+  if (file?.kind === "mesh-env") layers.push(file.layer);
+  if (mesh?.kind === "gke") return undefined;
+
+  const named = file?.kind === "kubeconfig" ? file.path : given.kubeconfig;
+  const path = named?.split(":").find((part) => part !== "") ??
+    (given.clusterName ? undefined : await ownKubeconfig(outside.environment));
+  if (path) {
+    const kubeconfig = await readKubeconfig(path, {
+      context: given.context,
+      environment: outside.environment,
+      googleToken: async () => await (await credentials()).accessToken(),
+    });
+    layers.push(kubeconfigLayer(kubeconfig));
+    return [{ name: kubeconfig.access.origin, ways: [kubeconfig.access] }];
+  }
+  const pod = given.clusterName ? undefined : await inClusterAccess(outside.environment);
+  if (!pod) return undefined;
+  layers.push(inClusterLayer(pod.namespace, pod.directory));
+  return [{ name: pod.access.origin, ways: [pod.access] }];
+}
+
+/** Clusters by the GKE API, the best first; the project's labels are asked for meanwhile. */
+async function googleCandidates(
+  layers: Layer[],
+  context: {
+    outside: Outside;
+    credentials: () => Promise<GoogleCredentials>;
+    metadata: MetadataServer;
+    facts: InstanceFacts | undefined;
+  },
+): Promise<Candidate[]> {
+  const { outside, facts } = context;
+  const settled = resolve(layers);
+  const { projectId: project, clusterName: name, clusterLocation: location } = settled;
+  if (!project) throw noCluster(context.metadata.address);
+  const credentials = await context.credentials();
+  const options = {
+    credentials,
+    endpoint: outside.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"],
+    fetch: outside.fetch,
+    onRetry: (error: Error) => log.debug(`trying again: ${reasonOf(error)}`),
+  };
+  const [clusters] = await Promise.all([
+    name && location
+      ? getCluster({ project, location, name }, options).then((cluster) => [cluster])
+      : listClusters(project, options).then(({ clusters, missingZones }) => {
+        if (missingZones.length > 0) log.warn(`GKE has no answer from ${missingZones.join(", ")}`);
+        return clusters;
+      }),
+    addProjectLabels(layers, project, credentials, outside),
+  ]);
+  // The labels may name the cluster.
+  const wanted = resolve(layers);
+  const ordered = orderClusters(clusters, {
+    name: wanted.clusterName,
+    location: wanted.clusterLocation,
+    region: wanted.region,
+  });
+  if (ordered.length === 0) throw noneFits(project, clusters, wanted.clusterName, wanted.clusterLocation);
+  log.info(`clusters in order: ${ordered.map((cluster) => `${cluster.name} (${cluster.location})`).join(", ")}`);
+  return ordered.map((cluster) => gkeCandidate(cluster, credentials, facts?.account));
+}
+
+/** Labels are a convenience: a workload that may not read them goes on without. */
+async function addProjectLabels(
+  layers: Layer[],
+  project: string,
+  credentials: GoogleCredentials,
+  outside: Outside,
+): Promise<void> {
+  const { from } = resolve(layers);
+  const said = (variable: string) => from[variable]?.source !== "default";
+  if (said("WORKLOAD_NAMESPACE") && said("CLUSTER_NAME")) return;
+  try {
+    const endpoint = outside.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER"];
+    layers.push(
+      projectLabelLayer(project, await projectLabels(project, { credentials, endpoint, fetch: outside.fetch })),
+    );
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    log.debug(`project labels are left out: ${reasonOf(error)}`);
+  }
+}
+
+function noCluster(metadataAddress: string): Problem {
+  return new Problem({
+    tried: "find a cluster",
+    got: `no KUBECONFIG, no ~/.kube/config, not in a pod, no PROJECT_ID, and no metadata server at ${metadataAddress}`,
+    fix:
+      "set KUBECONFIG, or PROJECT_ID with GOOGLE_APPLICATION_CREDENTIALS, or MESH; XDS_ADDR=- runs the app without a mesh",
+  });
+}
+
+function noneFits(
+  project: string,
+  clusters: readonly { name: string; location: string; status?: string | undefined }[],
+  name: string | undefined,
+  location: string | undefined,
+): Problem {
+  const seen = clusters.map((cluster) => `${cluster.name} in ${cluster.location} (${cluster.status ?? "no status"})`);
+  const wanted = [name && `named ${name}`, location && `in ${location}`].filter(Boolean).join(" ");
+  return new Problem({
+    tried: `choose a RUNNING GKE cluster ${wanted ? `${wanted} ` : ""}in project ${project}`,
+    got: seen.length > 0 ? seen.join(", ") : "no cluster at all",
+    fix: "check PROJECT_ID, CLUSTER_NAME and CLUSTER_LOCATION, or: gcloud container clusters list --project " + project,
+  });
+}
+
+async function ownKubeconfig(environment: Outside["environment"]): Promise<string | undefined> {
+  const path = environment["HOME"] ? `${environment["HOME"]}/.kube/config` : undefined;
+  const there = path && await Deno.stat(path).then((info) => info.isFile, () => false);
+  return there ? path : undefined;
+}
+
+function gcloudDirectory(environment: Outside["environment"]): string | undefined {
+  return environment["CLOUDSDK_CONFIG"] ?? (environment["HOME"] ? `${environment["HOME"]}/.config/gcloud` : undefined);
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => made ??= make();
+}

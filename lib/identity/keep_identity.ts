@@ -1,0 +1,60 @@
+import { makeDirectory, writeAtomically } from "../base/atomic_file.ts";
+import { logger } from "../base/log.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { ControlPlane } from "../mesh/mod.ts";
+import type { Settings } from "../settings/mod.ts";
+import { keepToken } from "./keep_token.ts";
+import { podLabels, serializeLabels } from "./labels.ts";
+import { type Paths, PROXY_USER } from "./paths.ts";
+import { checkRoots } from "./roots.ts";
+
+const log = logger("krun", "identity");
+
+/** Istio asks for 12 hours where a kubelet would project the token; the server may give less. */
+const LIFETIME_SECONDS = 12 * 3_600;
+
+/**
+ * Brings about everything that pilot-agent reads as files, and keeps the token fresh until disposed.
+ * @throws {Problem} a permission is missing, the roots are not certificates, a directory cannot be written
+ */
+export async function keepIdentity(
+  options: {
+    settings: Settings;
+    controlPlane: ControlPlane;
+    /** PEM; empty where the system's roots are meant. */
+    roots: string;
+    kube: KubeClient;
+    paths: Paths;
+  },
+): Promise<AsyncDisposable> {
+  const { settings, controlPlane, kube, paths } = options;
+  const facts = options.roots ? checkRoots(options.roots) : [];
+  const account = { namespace: settings.namespace, name: settings.serviceAccount };
+  const ours = { owner: PROXY_USER };
+  await Promise.all([paths.proxyConfig, paths.outputCerts, paths.workloadCredentials].map((path) => makeOurs(path)));
+  const [token] = await Promise.all([
+    keepToken({
+      path: paths.token,
+      issue: (signal) =>
+        kube.serviceAccountToken(account, controlPlane.audience, LIFETIME_SECONDS, signal ? { signal } : {}),
+    }),
+    options.roots ? writeAtomically(paths.root, options.roots, ours) : undefined,
+    writeAtomically(paths.labels, serializeLabels(podLabels(settings)), ours),
+    writeAtomically(paths.annotations, "", ours),
+  ]);
+  log.info(
+    `identity spiffe://${controlPlane.trustDomain}/ns/${account.namespace}/sa/${account.name}`,
+    {
+      audience: controlPlane.audience,
+      tokenUntil: new Date(token.expiresAt()).toISOString(),
+      roots: facts.map(({ subject, notAfter }) => `${subject} until ${new Date(notAfter).toISOString()}`),
+    },
+  );
+  return token;
+}
+
+/** The agent writes into these itself. */
+async function makeOurs(directory: string): Promise<void> {
+  await makeDirectory(directory, PROXY_USER);
+  if (Deno.uid() === 0) await Deno.chown(directory, PROXY_USER.uid, PROXY_USER.gid);
+}

@@ -1,0 +1,13 @@
+/** A proxy beside the app, whatever makes it. */
+export interface RunningProxy extends AsyncDisposable {
+  /** For people: `pilot-agent with Envoy 1.40.0`. */
+  readonly name: string;
+  /** Variables the app needs to use it, e.g. `HTTP_PROXY`. */
+  readonly appEnvironment: Readonly<Record<string, string>>;
+  /** Where `/_hbone/15003` leads: the proxy's mTLS inbound listener, or the app itself where there is no mesh. */
+  readonly inboundPort: number;
+  /** Its processes: a listener on the app's port that is theirs is not the app's. */
+  readonly pids: readonly number[];
+  /** Settles, with the reason, when it ends though nobody asked it to. */
+  readonly ended: Promise<string>;
+}
