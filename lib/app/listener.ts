@@ -1,0 +1,82 @@
+import { Problem } from "../base/errors.ts";
+
+/** Sockets that listen on a TCP port, by inode, from the text of /proc/net/tcp or tcp6 (proc(5): state 0A is LISTEN). */
+export function listeningInodes(table: string, port: number): string[] {
+  const wanted = port.toString(16).toUpperCase().padStart(4, "0");
+  return table.split("\n").slice(1).map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === "0A" && fields[1]?.split(":")[1] === wanted)
+    .map((fields) => fields[9]!).filter((inode) => inode !== undefined && inode !== "0");
+}
+
+/** Whether something accepts connections on this port of the loopback. */
+export async function accepts(port: number, hostname = "127.0.0.1", limitMs = 1_000): Promise<boolean> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), limitMs);
+  try {
+    (await Deno.connect({ hostname, port, signal: limit.signal } as Deno.ConnectOptions)).close();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @throws {Problem} another process listens on the app's port before the app was started */
+export async function requireFree(port: number): Promise<void> {
+  if (!await accepts(port) && !await accepts(port, "::1")) return;
+  throw new Problem({
+    tried: `keep port ${port} for the app`,
+    got: "the port is taken: something listens on it before the app was started",
+    fix: `end that process (ss -ltnp 'sport = :${port}'), or set PORT_http to the app's own port`,
+  });
+}
+
+/**
+ * Whether every listener on `port` belongs to one of `pids` or their children: then it is not the app's.
+ * Where /proc does not tell (another container's processes, no such file) the listener counts as foreign to them.
+ */
+export async function ownedBy(port: number, pids: readonly number[]): Promise<boolean> {
+  const tables = await Promise.all(
+    ["/proc/net/tcp", "/proc/net/tcp6"].map((path) => Deno.readTextFile(path).catch(() => "")),
+  );
+  const inodes = new Set(tables.flatMap((table) => listeningInodes(table, port)));
+  if (inodes.size === 0) return false;
+  for (const pid of await withDescendants(pids)) {
+    for (const inode of await socketsOf(pid)) inodes.delete(inode);
+  }
+  return inodes.size === 0;
+}
+
+async function withDescendants(pids: readonly number[]): Promise<Set<number>> {
+  const parents = new Map<number, number>();
+  try {
+    for await (const entry of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(entry.name)) continue;
+      const stat = await Deno.readTextFile(`/proc/${entry.name}/stat`).catch(() => "");
+      // the name in parentheses may hold anything, so fields are counted from its end
+      const parent = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1];
+      if (parent) parents.set(Number(entry.name), Number(parent));
+    }
+  } catch { /* no /proc */ }
+  const found = new Set(pids);
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const [pid, parent] of parents) {
+      if (found.has(parent) && !found.has(pid)) grown = Boolean(found.add(pid));
+    }
+  }
+  return found;
+}
+
+async function socketsOf(pid: number): Promise<string[]> {
+  const found: string[] = [];
+  try {
+    for await (const entry of Deno.readDir(`/proc/${pid}/fd`)) {
+      const target = await Deno.readLink(`/proc/${pid}/fd/${entry.name}`).catch(() => "");
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      if (inode) found.push(inode);
+    }
+  } catch { /* it has ended, or is somebody else's */ }
+  return found;
+}
