@@ -1,0 +1,143 @@
+import { logger } from "../lib/base/log.ts";
+import { appEnvironment, describeProbe, probeOf, requireFree, startApp, waitForApp } from "../lib/app/mod.ts";
+import { discover, type Outside } from "../lib/cluster/mod.ts";
+import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
+import { controlPlaneOf, rootsOf } from "../lib/mesh/mod.ts";
+import { noProxy, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
+import type { Settings } from "../lib/settings/mod.ts";
+import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
+import { PORTS } from "../lib/proxy/mod.ts";
+import { listenForSignals, type Signals } from "./signals.ts";
+import { Stopwatch } from "./stopwatch.ts";
+
+const log = logger("krun");
+
+/** The outside world of a run of krun. */
+export interface KrunOutside extends Outside {
+  environment: Readonly<Record<string, string>>;
+}
+
+/**
+ * Joins the mesh, runs the app, ends with it: settings → cluster → mesh → identity → proxy → app → tunnel.
+ * @param command the app's; empty for an app in another container
+ * @returns the app's exit code
+ */
+export async function krun(command: readonly string[], outside: KrunOutside): Promise<number> {
+  using signals = listenForSignals();
+  const watch = new Stopwatch();
+  const discovery = await unlessEnded(signals, discover(outside));
+  using _kube = discovery.kube;
+  const { settings } = discovery;
+  watch.lap("cluster");
+  const probe = probeOf(settings);
+  if (command.length > 0) await requireFree(settings.appPort);
+
+  const paths = pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));
+  await using mesh = await unlessEnded(signals, joinMesh(discovery, paths));
+  watch.lap("identity");
+  await using proxy = await unlessEnded(signals, startProxy(discovery, mesh, paths, outside, signals));
+  watch.lap("proxy");
+
+  await using app = command.length > 0
+    ? startApp({
+      command: command as [string, ...string[]],
+      environment: appEnvironment(outside.environment, settings, proxy.appEnvironment),
+      uid: settings.appUid,
+    })
+    : undefined;
+  signals.onEach((signal) => app?.signal(signal));
+  const ready = waitForApp(probe, {
+    limitMs: settings.startupProbeMs,
+    appPort: settings.appPort,
+    notTheApp: proxy.pids,
+    ...(app ? {} : { signal: signals.first }),
+  });
+  const ended = app ? await Promise.race([app.exitCode, ready.then(() => undefined)]) : await ready;
+  ready.catch(() => {}); // lost the race against the app's own end
+  if (ended !== undefined) {
+    log.error(`the app ended with ${ended} before it was ready on ${describeProbe(probe)}`);
+    return ended;
+  }
+  watch.lap("app");
+
+  await using tunnel = await openTunnel(settings, proxy);
+  watch.lap("tunnel");
+  log.info(`in the mesh after ${watch.totalMs()} ms`, {
+    ...watch.laps(),
+    ...(discovery.cluster ? { cluster: discovery.cluster } : {}),
+    ...(tunnel ? { tunnelPort: tunnel.port } : {}),
+  });
+  return await untilEnd(app, proxy, signals);
+}
+
+/** Control plane, roots and identity; nothing where no mesh is wanted. */
+async function joinMesh({ settings, kube }: Awaited<ReturnType<typeof discover>>, paths: Paths) {
+  if (!kube) return undefined;
+  const controlPlane = controlPlaneOf(settings);
+  const roots = rootsOf(settings, controlPlane);
+  const identity = await keepIdentity({ settings, controlPlane, roots, kube, paths });
+  return { controlPlane, [Symbol.asyncDispose]: () => identity[Symbol.asyncDispose]() };
+}
+
+async function startProxy(
+  { settings, facts }: Awaited<ReturnType<typeof discover>>,
+  mesh: Awaited<ReturnType<typeof joinMesh>>,
+  paths: Paths,
+  { environment }: KrunOutside,
+  signals: Signals,
+): Promise<RunningProxy> {
+  const { proxy, appPort } = settings;
+  if (proxy === "plain") return await startPlainProxy({ appPort, environment });
+  if (proxy === "none" || !mesh) return noProxy(appPort);
+  const tunnel = settings.tunnel === "envoy"
+    ? { port: settings.tunnelPort, routes: tunnelRoutes(settings, PORTS.inbound), appPort }
+    : undefined;
+  return await startSidecar(
+    { settings, controlPlane: mesh.controlPlane, paths, facts, environment, tunnel },
+    signals.first,
+  );
+}
+
+/** 15009 comes last: the front end sends requests as soon as it accepts. */
+async function openTunnel(settings: Settings, proxy: RunningProxy): Promise<TunnelEnd | undefined> {
+  if (settings.tunnel !== "krun") return undefined;
+  return await krunTunnel.serve({
+    port: settings.tunnelPort,
+    routes: tunnelRoutes(settings, proxy.inboundPort),
+    appPort: settings.appPort,
+    workers: settings.tunnelWorkers ?? Math.min(4, navigator.hardwareConcurrency),
+  });
+}
+
+/** The app's own end, or that of the proxy; without an app of ours, the signal to end. */
+async function untilEnd(
+  app: ReturnType<typeof startApp> | undefined,
+  proxy: RunningProxy,
+  signals: Signals,
+): Promise<number> {
+  const signalled = new Promise<number>((resolve) =>
+    signals.onEach((signal) => app || resolve(signal === "SIGTERM" ? 0 : 130))
+  );
+  const proxyEnded = proxy.ended.then((reason) => {
+    log.error(`the proxy has ended, so the app does too: ${reason}`);
+    return 1;
+  });
+  return await Promise.race([app?.exitCode ?? signalled, proxyEnded]);
+}
+
+/** Waits for a stage of the start, but not past a signal to end. */
+async function unlessEnded<T>(signals: Signals, stage: Promise<T>): Promise<T> {
+  const { first } = signals;
+  let stop = () => {};
+  const ended = new Promise<never>((_, reject) => {
+    stop = () => reject(first.reason);
+    if (first.aborted) stop();
+    else first.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([stage, ended]);
+  } finally {
+    first.removeEventListener("abort", stop);
+    ended.catch(() => {});
+  }
+}

@@ -1,0 +1,81 @@
+import { Problem, UsageError } from "../lib/base/errors.ts";
+import { redact } from "../lib/base/secret.ts";
+import { setUpLogging } from "../lib/base/log.ts";
+import { VERSION } from "../lib/base/version.ts";
+import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
+import { krunHelp, parseKrunArguments } from "./arguments.ts";
+import { invokedAs } from "./invoked_as.ts";
+import { Interrupted } from "./signals.ts";
+
+const HELP = `cloud-run-mesh ${VERSION}: brings Cloud Run and plain containers into an Istio service mesh
+
+Usage:
+  cloud-run-mesh krun [flags] [--] PROGRAM [ARGUMENT…]   run an app in the mesh (krun --help)
+  cloud-run-mesh krun config                             print every setting and its source
+  cloud-run-mesh --version
+
+Invoked by the name krun (a link or copy), it is that command.
+`;
+
+type Command = (args: readonly string[]) => Promise<number>;
+const COMMANDS: Readonly<Record<string, Command>> = { krun: runKrun };
+
+/** Runs the command that the program's own name or the first word names. @returns the exit code */
+export async function main(args: readonly string[], name: string): Promise<number> {
+  try {
+    const byName = COMMANDS[name];
+    if (byName) return await byName(args);
+    const [word, ...rest] = args;
+    if (word === "--version") return print(`${VERSION}\n`);
+    if (word === "--help" || word === "help") return print(HELP);
+    const command = COMMANDS[word ?? ""];
+    if (command) return await command(rest);
+    throw new UsageError({
+      tried: `run ${word ? `command "${word}"` : "without a command"}`,
+      got: `the commands are ${Object.keys(COMMANDS).join(", ")}`,
+      fix: "cloud-run-mesh --help",
+    });
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function runKrun(args: readonly string[]): Promise<number> {
+  const { flags, action, command } = parseKrunArguments(args);
+  if (flags["help"]) return print(krunHelp());
+  if (flags["version"]) return print(`${VERSION}\n`);
+  const environment = Deno.env.toObject();
+  const { debug, logFormat } = resolve([flagLayer(flags), ...environmentLayers(environment)]);
+  const terminal = Deno.stderr.isTerminal();
+  await setUpLogging({
+    level: debug ? "debug" : action === "config" ? "warning" : "info",
+    format: logFormat === "auto" ? (terminal ? "text" : "json") : logFormat,
+    colour: terminal && !environment["NO_COLOR"],
+  });
+  if (action === "config") {
+    const { config } = await import("./config.ts");
+    return await config({ environment, flags }, print, Deno.stdout.isTerminal() && !environment["NO_COLOR"]);
+  }
+  const { krun } = await import("./krun.ts");
+  return await krun(command, { environment, flags });
+}
+
+/** Says why the program ends: the reason for people on standard error. @returns 2 for wrong use, 128 + n for signal n, else 1 */
+function report(error: unknown): number {
+  if (error instanceof Interrupted) return error.exitCode;
+  const text = error instanceof Problem
+    ? error.message
+    : error instanceof Error
+    ? error.stack ?? error.message
+    : String(error);
+  Deno.stderr.writeSync(new TextEncoder().encode(`krun: cannot ${redact(text)}\n`));
+  return error instanceof UsageError ? 2 : 1;
+}
+
+function print(text: string): number {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  return 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args, invokedAs()));

@@ -1,0 +1,4 @@
+import configuration from "../../deno.json" with { type: "json" };
+
+/** The program's version, from the one place that states it. */
+export const VERSION: string = configuration.version;

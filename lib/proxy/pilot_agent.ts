@@ -1,0 +1,112 @@
+import { writeAtomically } from "../base/atomic_file.ts";
+import { endProcess, OutputTail } from "../base/child.ts";
+import { Problem, reasonOf, UsageError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import { PROXY_USER } from "../identity/mod.ts";
+import { agentArguments, agentEnvironment, type AgentOptions, PORTS, proxyConfig } from "./agent_environment.ts";
+import { parseAgentLine } from "./agent_log.ts";
+import type { RunningProxy } from "./engine.ts";
+import { waitReady } from "./wait_ready.ts";
+
+const log = logger("krun", "proxy");
+const agentLog = logger("proxy");
+
+/** How long pilot-agent has to end Envoy and itself. */
+const GRACE_MS = 5_000;
+
+export interface PilotAgentOptions extends Omit<AgentOptions, "bootstrapOverride"> {
+  pilotAgent: string;
+  /** Listeners and clusters of ours for Envoy's bootstrap; `undefined` for none. */
+  bootstrap?: BootstrapResources | undefined;
+  /** Path of the merged override. */
+  overrideFile: string;
+}
+
+export interface BootstrapResources {
+  static_resources: { listeners: Record<string, unknown>[]; clusters: Record<string, unknown>[] };
+}
+
+/**
+ * Starts pilot-agent, which starts Envoy, and waits until Envoy has its configuration from istiod.
+ * @throws {Problem} it ends or is not ready in time: with its last lines
+ */
+export async function startPilotAgent(options: PilotAgentOptions, signal: AbortSignal): Promise<RunningProxy> {
+  const { settings, paths } = options;
+  const bootstrapOverride = options.bootstrap ? options.overrideFile : undefined;
+  if (options.bootstrap) {
+    await writeAtomically(options.overrideFile, JSON.stringify(options.bootstrap), { owner: PROXY_USER });
+  }
+  const agent = { ...options, bootstrapOverride };
+  const root = Deno.uid() === 0;
+  const child = new Deno.Command(options.pilotAgent, {
+    args: agentArguments(settings),
+    cwd: paths.base,
+    clearEnv: true,
+    env: { ...agentEnvironment(agent), PROXY_CONFIG: proxyConfig(agent, await parseProxyConfig(settings.proxyConfig)) },
+    ...(root ? PROXY_USER : {}),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = new OutputTail([child.stdout, child.stderr], (line) => {
+    const { level, message } = parseAgentLine(line);
+    agentLog[level === "warning" ? "warn" : level](message);
+  });
+  let asked = false;
+  const endedEarly = child.status.then(async (status) => {
+    await output.done;
+    return `pilot-agent ended with ${status.signal ?? status.code}${output.text() ? `: ${output.text()}` : ""}`;
+  });
+  const running: RunningProxy = {
+    name: `pilot-agent with ${options.envoy}`,
+    appEnvironment: {},
+    inboundPort: PORTS.inbound,
+    pids: [child.pid],
+    ended: new Promise((resolve) => void endedEarly.then((reason) => asked || resolve(reason))),
+    async [Symbol.asyncDispose]() {
+      asked = true;
+      await endProcess(child, GRACE_MS);
+      await output.done;
+    },
+  };
+  const started = performance.now();
+  const stopWaiting = new AbortController();
+  const outcome = await Promise.race([
+    waitReady(`http://127.0.0.1:${PORTS.ready}/healthz/ready`, {
+      limitMs: settings.proxyReadyMs,
+      signal: AbortSignal.any([signal, stopWaiting.signal]),
+    }),
+    endedEarly,
+  ]);
+  stopWaiting.abort();
+  if (outcome === true) {
+    log.info(`proxy ready after ${Math.round(performance.now() - started)} ms`, { pid: child.pid });
+    return running;
+  }
+  await running[Symbol.asyncDispose]();
+  signal.throwIfAborted();
+  throw new Problem({
+    tried: `start ${options.pilotAgent} with control plane ${options.controlPlane.xdsAddress}`,
+    got: typeof outcome === "string"
+      ? outcome
+      : `not ready after ${settings.proxyReadyMs} ms${output.text() ? `; its last lines: ${output.text()}` : ""}`,
+    fix: "check that the control plane's address is reachable from here (VPC egress) and its root is CAROOT_ISTIOD; " +
+      "XDS_AGENT_DEBUG=default:debug shows more",
+  });
+}
+
+/** The user's PROXY_CONFIG. @throws {UsageError} */
+async function parseProxyConfig(text: string | undefined): Promise<Record<string, unknown>> {
+  if (!text) return {};
+  try {
+    const value = text.trimStart().startsWith("{") ? JSON.parse(text) : (await import("yaml")).parse(text);
+    if (value && typeof value === "object" && !Array.isArray(value)) return value;
+    throw new Error("not an object");
+  } catch (error) {
+    throw new UsageError({
+      tried: "read setting PROXY_CONFIG",
+      got: reasonOf(error).split("\n")[0]!,
+      fix: "give an Istio ProxyConfig as JSON or YAML",
+    });
+  }
+}

@@ -1,0 +1,111 @@
+import { UsageError } from "../base/errors.ts";
+import type { InstanceFacts, Settings } from "../settings/mod.ts";
+import type { ControlPlane } from "../mesh/mod.ts";
+import type { Paths } from "../identity/mod.ts";
+import { envoyKeepsTunnelEnds, envoyTunnelOverride, type TunnelOptions } from "../tunnel/mod.ts";
+import type { RunningProxy } from "./engine.ts";
+import { envoyVersion } from "./envoy_version.ts";
+import { findProgram } from "./find_program.ts";
+import { instanceIp } from "./instance_ip.ts";
+import { type BootstrapResources, startPilotAgent } from "./pilot_agent.ts";
+import {
+  hasIpv6Loopback,
+  parseForwards,
+  watchWhitebox,
+  whiteboxAppEnvironment,
+  whiteboxBootstrap,
+  writeInitialFiles,
+} from "./whitebox/mod.ts";
+
+export interface SidecarOptions {
+  settings: Settings;
+  controlPlane: ControlPlane;
+  paths: Paths;
+  facts: InstanceFacts | undefined;
+  environment: Readonly<Record<string, string>>;
+  /** Given where Envoy is to serve the tunnel's end too. */
+  tunnel?: TunnelOptions | undefined;
+}
+
+/**
+ * The mesh's proxy: pilot-agent with Envoy, in whitebox mode unless capture is off. Returns when the app may use it.
+ * @throws {Problem} no pilot-agent or Envoy, or they do not get ready
+ */
+export async function startSidecar(options: SidecarOptions, signal: AbortSignal): Promise<RunningProxy> {
+  const { settings, paths, environment } = options;
+  const path = environment["PATH"];
+  const fix =
+    "build the image on Istio's proxy image (samples/golden/Dockerfile), or run without a mesh: --proxy=plain";
+  const [pilotAgent, envoy] = await Promise.all([
+    findProgram("pilot-agent", { given: settings.pilotAgent, variable: "KRUN_PILOT_AGENT", path, fix }),
+    findProgram("envoy", { given: settings.envoy, variable: "KRUN_ENVOY", path, fix }),
+  ]);
+  if (options.tunnel) await requireWholeTunnels(envoy);
+  const whitebox = settings.capture === "whitebox" ? whiteboxPlan(settings, paths) : undefined;
+  const parts = [whitebox?.bootstrap, options.tunnel && envoyTunnelOverride(options.tunnel)].filter((part) =>
+    part !== undefined
+  );
+  await whitebox?.writeInitialFiles();
+
+  const agent = await startPilotAgent({
+    ...options,
+    pilotAgent,
+    envoy,
+    path,
+    instanceIp: settings.instanceIp ?? instanceIp(),
+    concurrency: navigator.hardwareConcurrency,
+    overrideFile: `${paths.proxyConfig}/krun-bootstrap.json`,
+    bootstrap: parts.length > 0 ? merge(parts) : undefined,
+  }, signal);
+  if (!whitebox) return agent;
+  try {
+    const watch = await whitebox.watch();
+    return {
+      ...agent,
+      appEnvironment: whiteboxAppEnvironment(environment),
+      async [Symbol.asyncDispose]() {
+        await watch[Symbol.asyncDispose]();
+        await agent[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await agent[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Everything of whitebox mode that is known before Envoy starts. */
+function whiteboxPlan(settings: Settings, paths: Paths) {
+  const forwards = settings.forwards ? parseForwards(settings.forwards, [settings.appPort, settings.tunnelPort]) : [];
+  const files = {
+    scopesFile: `${paths.proxyConfig}/krun-scopes.json`,
+    luaFile: `${paths.proxyConfig}/krun-lua.json`,
+  };
+  const names = { namespace: settings.namespace, domain: "cluster.local" };
+  const ipv6 = hasIpv6Loopback();
+  return {
+    bootstrap: whiteboxBootstrap({ ...files, forwards, ipv6 }),
+    writeInitialFiles: () => writeInitialFiles({ ...files, ...names }),
+    watch: () => watchWhitebox({ ...files, ...names, extraPorts: settings.whiteboxPorts.map(Number) }),
+  };
+}
+
+/** Envoys up to now drop the end of a stream: `--tunnel=envoy` needs one that is known not to. */
+async function requireWholeTunnels(envoy: string): Promise<void> {
+  const { version } = await envoyVersion(envoy);
+  if (envoyKeepsTunnelEnds(version)) return;
+  throw new UsageError({
+    tried: `let Envoy ${version} serve the tunnel's end (--tunnel=envoy)`,
+    got: "this version loses data when a server ends a stream first (envoyproxy/envoy#28329)",
+    fix: "leave --tunnel at krun",
+  });
+}
+
+function merge(parts: readonly BootstrapResources[]): BootstrapResources {
+  return {
+    static_resources: {
+      listeners: parts.flatMap((part) => part.static_resources.listeners),
+      clusters: parts.flatMap((part) => part.static_resources.clusters),
+    },
+  };
+}
