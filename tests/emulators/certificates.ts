@@ -91,9 +91,11 @@ export function rsaKeyPair(): KeyPair {
 }
 
 function subjectOf(commonName: string, organizations: readonly string[]): forge.pki.CertificateField[] {
+  // forge's own choice, PrintableString, has neither `@` nor `*`: Go refuses to read such a certificate.
+  const valueTagClass = forge.asn1.Type.UTF8 as unknown as forge.asn1.Class;
   return [
-    ...organizations.map((value) => ({ name: "organizationName", value })),
-    { name: "commonName", value: commonName },
+    ...organizations.map((value) => ({ name: "organizationName", value, valueTagClass })),
+    { name: "commonName", value: commonName, valueTagClass },
   ];
 }
 

@@ -61,16 +61,16 @@ export function exchangeOf(
     clientAddress: request.socket.remoteAddress ?? "127.0.0.1",
   };
   return "stream" in request
-    ? { ...about, ...overHttp2(request.stream as ServerHttp2Stream) }
+    ? { ...about, ...overHttp2(response as Http2ServerResponse) }
     : { ...about, ...overHttp1(request, response as ServerResponse) };
 }
 
 type Carrier = Pick<Exchange, "incoming" | "outgoing" | "respond" | "trailers" | "reset" | "onAbort">;
 
-function overHttp2(stream: ServerHttp2Stream): Carrier {
-  let trailers: Headers = {};
+/** On the stream itself: the response object around it cannot end one direction alone. */
+function overHttp2(response: Http2ServerResponse): Carrier {
+  const stream = response.stream as ServerHttp2Stream;
   stream.on("error", () => {});
-  stream.on("wantTrailers", () => stream.sendTrailers(trailers));
   return {
     incoming: stream,
     outgoing: stream,
@@ -79,9 +79,8 @@ function overHttp2(stream: ServerHttp2Stream): Carrier {
       if (stream.destroyed || stream.closed || stream.headersSent) return;
       stream.respond({ ":status": status, ...headers }, { waitForTrailers: true });
     },
-    trailers: (headers) => {
-      trailers = headers;
-    },
+    // The response object sends them when the stream asks for its trailers.
+    trailers: (headers) => response.addTrailers(headers as Record<string, string>),
     reset: (code) => {
       if (!stream.destroyed) stream.close(code);
     },

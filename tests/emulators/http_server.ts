@@ -11,6 +11,7 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from "node:http2";
+import { Buffer } from "node:buffer";
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Faults } from "./faults.ts";
@@ -22,7 +23,7 @@ export interface EmulatedRequest {
   url: URL;
   /** Names in lower case; of a repeated header, the values joined with a comma. */
   headers: Record<string, string>;
-  body: string;
+  body: Uint8Array;
   /** The subject of the client's certificate, when the `clientCaPem` given signed it. */
   clientSubject?: { commonName: string; organizations: string[] };
 }
@@ -168,7 +169,7 @@ async function readRequest(incoming: Incoming, options: HttpServerOptions): Prom
     method: incoming.method ?? "GET",
     url: new URL(incoming.url ?? "/", "http://127.0.0.1"),
     headers,
-    body: await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text(),
+    body: new Uint8Array(Buffer.concat(chunks)),
     ...(clientSubject ? { clientSubject } : {}),
   };
 }

@@ -155,7 +155,7 @@ function answer(request: EmulatedRequest, user: User, state: KubernetesState, si
   if (resource === "configmaps" && verb === "get" && !subresource) return configMap(state, namespace, name);
   if (resource !== "serviceaccounts" || verb !== "create" || !subresource) return errors.methodNotAllowed();
   if (!state.serviceAccounts[namespace]?.includes(name)) return errors.objectNotFound("serviceaccounts", name);
-  return answerTokenRequest(request.body, { namespace, name }, state, signer);
+  return answerTokenRequest(request, { namespace, name }, state, signer);
 }
 
 const VERBS: Record<string, string> = { GET: "get", POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };

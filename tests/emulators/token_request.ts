@@ -5,9 +5,10 @@
  * k8s.io/kubernetes/pkg/apis/authentication/validation (the bounds of `expirationSeconds`).
  */
 import { randomUUID } from "node:crypto";
-import { type EmulatedAnswer, jsonAnswer } from "./http_server.ts";
+import { type EmulatedAnswer, type EmulatedRequest, jsonAnswer } from "./http_server.ts";
 import type { TokenSigner } from "./json_web_token.ts";
 import { badRequest, invalid } from "./kubernetes_status.ts";
+import { decodeTokenRequest, KUBERNETES_PROTOBUF } from "./token_request_protobuf.ts";
 
 const GROUP = "authentication.k8s.io";
 const API_VERSION = `${GROUP}/v1`;
@@ -24,15 +25,16 @@ export interface TokenPolicy {
   forcedTokenSeconds?: number;
 }
 
-/** 201 with a signed token for an existing service account, or what is wrong with `body`. */
+/** 201 with a signed token for an existing service account, or what is wrong with the body. */
 export function answerTokenRequest(
-  body: string,
+  incoming: EmulatedRequest,
   account: { namespace: string; name: string },
   policy: TokenPolicy,
   signer: TokenSigner,
 ): EmulatedAnswer {
-  const request = parseObject(body);
-  if (!request) return badRequest("the object provided is unrecognized (must be of type TokenRequest): invalid JSON");
+  const isProtobuf = incoming.headers["content-type"] === KUBERNETES_PROTOBUF;
+  const request = isProtobuf ? decodeTokenRequest(incoming.body) : parseObject(new TextDecoder().decode(incoming.body));
+  if (!request) return badRequest("the object provided is unrecognized (must be of type TokenRequest)");
   const { apiVersion = API_VERSION, kind = "TokenRequest" } = request;
   if (apiVersion !== API_VERSION || kind !== "TokenRequest") {
     const complaint = `no kind "${kind}" is registered for version "${apiVersion}"`;
