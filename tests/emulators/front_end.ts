@@ -115,6 +115,8 @@ async function serve(exchange: Exchange, around: Surroundings): Promise<void> {
     record.outcome = status;
     exchange.respond(status, headers);
     if (!exchange.outgoing.destroyed) exchange.outgoing.end(body);
+    // Nobody reads the request's body; unread it would keep the stream open.
+    exchange.incoming.resume();
   };
   if (fault !== "none") return page(fault.status, fault.headers, fault.body);
   const name = exchange.host.endsWith(DOMAIN) ? exchange.host.slice(0, -DOMAIN.length) : "";

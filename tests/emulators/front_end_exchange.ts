@@ -15,6 +15,7 @@ export interface Exchange {
   /** Without pseudo headers and without those that are about one connection only. */
   headers: Headers;
   clientAddress: string;
+  /** Paused: who reads it resumes it. */
   incoming: Readable;
   outgoing: Writable;
   /** Sends the head of the answer; nothing when it is too late for it. */
@@ -71,6 +72,8 @@ type Carrier = Pick<Exchange, "incoming" | "outgoing" | "respond" | "trailers" |
 function overHttp2(response: Http2ServerResponse): Carrier {
   const stream = response.stream as ServerHttp2Stream;
   stream.on("error", () => {});
+  // Deno lets it flow at once, and what flows before there is a reader is lost.
+  stream.pause();
   return {
     incoming: stream,
     outgoing: stream,
@@ -93,6 +96,7 @@ function overHttp2(response: Http2ServerResponse): Carrier {
 
 function overHttp1(request: IncomingMessage, response: ServerResponse): Carrier {
   request.on("error", () => {});
+  request.pause();
   response.on("error", () => {});
   return {
     incoming: request,

@@ -109,7 +109,9 @@ export function forward(
     });
     const writeUp = pump(exchange.incoming, stream);
     exchange.incoming.on("data", (chunk: Uint8Array) => writeUp(chunk));
-    exchange.incoming.on("end", () => stream.end());
+    if (exchange.incoming.readableEnded) stream.end();
+    else exchange.incoming.on("end", () => stream.end());
+    exchange.incoming.resume();
     exchange.onAbort(() => {
       if (!exchange.outgoing.writableFinished && !stream.destroyed) stream.close(CANCEL);
       if (!finished && !exchange.outgoing.writableFinished) finish("reset");
