@@ -27,8 +27,8 @@ export function envoyAdmin(base = "http://127.0.0.1:15000", fetcher: typeof fetc
     }
     return response;
   };
-  const configs = async (resource: string, mask: string, signal: AbortSignal): Promise<Record<string, unknown>[]> => {
-    const answer = await (await get(`/config_dump?resource=${resource}&mask=${mask}`, signal)).json();
+  const configs = async (query: string, signal: AbortSignal): Promise<Record<string, unknown>[]> => {
+    const answer = await (await get(`/config_dump?${query}`, signal)).json();
     return Array.isArray(answer?.configs) ? answer.configs : [];
   };
   return {
@@ -39,12 +39,12 @@ export function envoyAdmin(base = "http://127.0.0.1:15000", fetcher: typeof fetc
     }),
     taken: async (signal) => {
       const [filters, scopes, routes] = await Promise.all([
-        configs("ecds_filters", "version_info", signal),
-        configs("dynamic_scoped_route_configs", "name,version_info", signal),
-        configs("dynamic_route_configs", "route_config.name", signal),
+        configs(OUR_FILTERS, signal),
+        configs("resource=dynamic_scoped_route_configs&mask=name,version_info", signal),
+        configs("resource=dynamic_route_configs&mask=route_config.name", signal),
       ]);
       return {
-        filterVersions: texts(filters.map((entry) => entry["version_info"])),
+        filterVersions: texts(filters.flatMap(filtersIn).map((entry) => entry["version_info"])),
         scopesVersion: text(scopes.find((entry) => entry["name"] === RESOURCES.scopes)?.["version_info"]),
         // Only those that have been delivered are in the dump at all.
         routes: texts(routes.map((entry) => (entry["route_config"] as { name?: unknown } | undefined)?.name)),
@@ -56,6 +56,13 @@ export function envoyAdmin(base = "http://127.0.0.1:15000", fetcher: typeof fetc
 /** Versions and times of istiod's last pushes: a few lines, whatever the size of the mesh. */
 const FINGERPRINT = "/stats?filter=" +
   encodeURIComponent("^(cluster_manager\\.cds|listener_manager\\.lds)\\.(version_text|update_time)$");
+
+/** Envoy has two dumps of discovered filters, HTTP and network, and shows only one of them to a query for the resource. */
+const OUR_FILTERS = "name_regex=krun_.*&mask=ecds_filters";
+
+function filtersIn(dump: Record<string, unknown>): Record<string, unknown>[] {
+  return Array.isArray(dump["ecds_filters"]) ? dump["ecds_filters"] : [];
+}
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;

@@ -1,17 +1,20 @@
-import { type Forward, forwardListeners } from "./forward.ts";
+import { stateValue } from "./filter_state.ts";
+import type { Forward } from "./forward.ts";
+import { forwardCluster, forwardListener } from "./forward_resources.ts";
 import { connectionManager, type ConnectionManagerOptions, DNS_CACHE } from "./http_filters.ts";
 import { loopbackAddresses } from "./loopback.ts";
-import { DEFAULT_PROXY_PORT, RESOURCES, typeUrl } from "./names.ts";
+import { DEFAULT_PROXY_PORT, RESOURCES, STATES, TCP_CLUSTER_STATE, typeUrl } from "./names.ts";
 
 export interface WhiteboxOptions {
   /** Port of the HTTP proxy on the loopback addresses. @default {15007} */
   port?: number;
   /** Whether to listen on ::1 too; a container without IPv6 can't ({@link hasIpv6Loopback}). @default {false} */
   ipv6?: boolean;
-  /** Absolute path of the scopes file, see {@link whiteboxFiles}; it must be there before Envoy starts. */
-  scopesFile: string;
-  /** Absolute path of the Lua file, see {@link whiteboxFiles}; it must be there before Envoy starts. */
-  luaFile: string;
+  /**
+   * Absolute path of a directory for the files that Envoy reads routes from. It may be read and written by Envoy's user only; nothing else lies in it.
+   * {@link writeInitialFiles} fills it, and must have done so before Envoy starts.
+   */
+  directory: string;
   /** TCP forwards, see {@link parseForwards}. @default {[]} */
   forwards?: readonly Forward[];
   /** Whether the sidecar's Envoy is Istio's own build, so that its filter `istio.alpn` is there. @default {false} */
@@ -31,7 +34,7 @@ export interface BootstrapPart {
  */
 export function whiteboxBootstrap(options: WhiteboxOptions): BootstrapPart {
   const manager = (position: ConnectionManagerOptions["position"]) =>
-    connectionManager({ ...options, istioAlpn: options.istioAlpn ?? false, position });
+    connectionManager({ directory: options.directory, istioAlpn: options.istioAlpn ?? false, position });
   const forwards = options.forwards ?? [];
   const port = options.port ?? DEFAULT_PROXY_PORT;
   return {
@@ -43,15 +46,12 @@ export function whiteboxBootstrap(options: WhiteboxOptions): BootstrapPart {
           filter_chains: [{ filters: [manager("proxy")] }],
         },
         tunnelListener(manager("tunnel")),
-        ...(forwards.length === 0 ? [] : [
-          { name: RESOURCES.forwards, internal_listener: {}, filter_chains: [{ filters: [manager("proxy")] }] },
-          ...forwardListeners(forwards, options.ipv6 ?? false),
-        ]),
+        ...forwards.map((forward) => forwardListener(forward, options)),
       ],
       clusters: [
         outsideCluster(),
         internalCluster(RESOURCES.tunnel),
-        ...(forwards.length === 0 ? [] : [internalCluster(RESOURCES.forwards)]),
+        ...forwards.map(forwardCluster),
       ],
     },
   };
@@ -77,12 +77,17 @@ function tunnelListener(manager: Record<string, unknown>): Record<string, unknow
     }],
     default_filter_chain: {
       filters: [{
+        name: "envoy.filters.network.set_filter_state",
+        typed_config: {
+          "@type": typeUrl("extensions.filters.network.set_filter_state.v3.Config"),
+          on_new_connection: [stateValue(TCP_CLUSTER_STATE, `%FILTER_STATE(${STATES.cluster}:PLAIN)%`, "here")],
+        },
+      }, {
         name: "envoy.filters.network.tcp_proxy",
         typed_config: {
           "@type": typeUrl("extensions.filters.network.tcp_proxy.v3.TcpProxy"),
           stat_prefix: "krun_tunnel_tcp",
-          // There is no such cluster: the connection is closed unless the CONNECT named one (filter state `envoy.tcp_proxy.cluster`).
-          cluster: "krun_not_http",
+          cluster: RESOURCES.nowhere,
         },
       }],
     },

@@ -1,6 +1,4 @@
 import { UsageError } from "../../base/errors.ts";
-import { loopbackAddresses } from "./loopback.ts";
-import { RESOURCES, typeUrl } from "./names.ts";
 
 /** A TCP port on the loopback addresses that leads to a service of the mesh, or to any other host. */
 export interface Forward {
@@ -55,28 +53,6 @@ export function parseForwards(setting: string, reservedPorts: readonly number[] 
   return forwards;
 }
 
-/**
- * The listeners of `forwards`. Each asks the proxy itself for a CONNECT to its service, so that the rules are the proxy's: routes of VirtualServices for
- * HTTP services, mTLS for opaque ones, any other host outside.
- */
-export function forwardListeners(forwards: readonly Forward[], ipv6: boolean): Record<string, unknown>[] {
-  return forwards.map(({ localPort, host, port }) => ({
-    name: `krun_forward_${localPort}`,
-    ...loopbackAddresses(localPort, ipv6),
-    filter_chains: [{
-      filters: [{
-        name: "envoy.filters.network.tcp_proxy",
-        typed_config: {
-          "@type": typeUrl("extensions.filters.network.tcp_proxy.v3.TcpProxy"),
-          stat_prefix: `krun_forward_${localPort}`,
-          cluster: RESOURCES.forwards,
-          tunneling_config: { hostname: `${host.includes(":") ? `[${host}]` : host}:${port}` },
-        },
-      }],
-    }],
-  }));
-}
-
 function portOf(text: string): number | undefined {
   const port = /^\s*\d{1,5}\s*$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
@@ -84,4 +60,9 @@ function portOf(text: string): number | undefined {
 
 function isIpv6(text: string): boolean {
   return /^[0-9a-f:.]+$/i.test(text) && text.includes(":") && URL.canParse(`http://[${text}]/`);
+}
+
+/** `host:port` as in a URL. */
+export function authorityOf({ host, port }: Pick<Forward, "host" | "port">): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

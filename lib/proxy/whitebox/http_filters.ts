@@ -1,12 +1,14 @@
-import { HEADERS, RESOURCES, SCOPES, TUNNEL_STATE, typeUrl } from "./names.ts";
+import { fileSource, paths } from "./files.ts";
+import { stateValue } from "./filter_state.ts";
+import { HEADERS, RESOURCES, SCOPES, STATES, typeUrl } from "./names.ts";
 
 /** Where a connection manager stands: at the proxy's port, or inside a CONNECT tunnel. */
 export type Position = "proxy" | "tunnel";
 
 export interface ConnectionManagerOptions {
   position: Position;
-  scopesFile: string;
-  luaFile: string;
+  /** Where the files lie that {@link paths} names. */
+  directory: string;
   /** Whether the Envoy is Istio's own, which has `istio.alpn`. */
   istioAlpn: boolean;
 }
@@ -39,7 +41,7 @@ export function connectionManager(options: ConnectionManagerOptions): Record<str
         name: RESOURCES.scopes,
         scope_key_builder: { fragments: [{ header_value_extractor: { name: HEADERS.scope, index: 0 } }] },
         rds_config_source: { ads: {}, resource_api_version: "V3" },
-        scoped_rds: { scoped_rds_config_source: fileSource(options.scopesFile) },
+        scoped_rds: { scoped_rds_config_source: fileSource(paths(options.directory).scopes) },
       },
       http_filters: httpFilters(options),
     },
@@ -49,13 +51,16 @@ export function connectionManager(options: ConnectionManagerOptions): Record<str
 /** `@type` of the Lua filter, which comes from a file so that it can change while Envoy runs. */
 export const LUA_TYPE = typeUrl("extensions.filters.http.lua.v3.Lua");
 
-function httpFilters({ position, luaFile, istioAlpn }: ConnectionManagerOptions): Record<string, unknown>[] {
+function httpFilters({ position, directory, istioAlpn }: ConnectionManagerOptions): Record<string, unknown>[] {
   const clear = Object.values(HEADERS).map((header) => ({ remove: header }));
-  const tunnel = { header: { key: HEADERS.tunnel, value: `%FILTER_STATE(${TUNNEL_STATE}:PLAIN)%` } };
+  const tunnel = { header: { key: HEADERS.tunnel, value: `%FILTER_STATE(${STATES.tunnel}:PLAIN)%` } };
   return [
     // A client can't choose a scope or cluster: its headers of these names are gone before anything is decided.
     mutation("krun_clear", position === "tunnel" ? [...clear, { append: tunnel }] : clear),
-    { name: RESOURCES.lua, config_discovery: { type_urls: [LUA_TYPE], config_source: fileSource(luaFile) } },
+    {
+      name: RESOURCES.lua,
+      config_discovery: { type_urls: [LUA_TYPE], config_source: fileSource(paths(directory).lua) },
+    },
     ...(position === "proxy" ? [shareWithTunnel()] : []),
     // A VirtualService's CORS policy, faults and a service's sticky sessions are settings of these filters, under these names, in istiod's routes.
     filter("envoy.filters.http.cors", "cors.v3.Cors"),
@@ -87,22 +92,12 @@ const ISTIO_ALPN = {
   },
 };
 
-/**
- * What the internal listener must know of a CONNECT. Hashable, since Envoy keeps connections to an upstream apart only by hashable state: two tunnels
- * would otherwise get each other's.
- */
+/** What the internal listener must know of a CONNECT. */
 function shareWithTunnel(): Record<string, unknown> {
-  const share = (key: string, factory: string, header: string) => ({
-    object_key: key,
-    factory_key: factory,
-    format_string: { text_format_source: { inline_string: `%REQ(${header})%` }, omit_empty_values: true },
-    skip_if_empty: true,
-    shared_with_upstream: "ONCE",
-  });
   return filter("envoy.filters.http.set_filter_state", "set_filter_state.v3.Config", {
     on_request_headers: [
-      share(TUNNEL_STATE, "envoy.hashable_string", HEADERS.tunnel),
-      share("envoy.tcp_proxy.cluster", "envoy.tcp_proxy.cluster", HEADERS.cluster),
+      stateValue(STATES.tunnel, `%REQ(${HEADERS.tunnel})%`, "shared"),
+      stateValue(STATES.cluster, `%REQ(${HEADERS.cluster})%`, "shared"),
     ],
   });
 }
@@ -113,11 +108,6 @@ function mutation(name: string, mutations: Record<string, unknown>[]): Record<st
 
 function filter(name: string, type: string, config: Record<string, unknown> = {}): Record<string, unknown> {
   return { name, typed_config: { "@type": typeUrl(`extensions.filters.http.${type}`), ...config } };
-}
-
-/** A file that Envoy reads anew whenever another is renamed onto it. */
-function fileSource(path: string): Record<string, unknown> {
-  return { path_config_source: { path }, resource_api_version: "V3" };
 }
 
 /** Routes of the scope `name`, one for CONNECT and one for everything else, to a cluster or to a named header's cluster. */

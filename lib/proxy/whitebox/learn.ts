@@ -1,11 +1,17 @@
+/**
+ * How a service is reached at one of its ports: as `http`, by the routes of that port; as opaque `tcp`, by its cluster; or as `either`, which its first
+ * bytes tell (a port without a declared protocol).
+ */
+export type ServiceKind = "http" | "tcp" | "either";
+
 /** What whitebox mode must know of the mesh: which names and ports are HTTP, which are opaque TCP. */
 export interface MeshPorts {
-  /** Ports that istiod serves a route configuration for, ascending: HTTP services, and those whose protocol is found by looking. */
+  /** Ports that istiod serves a route configuration for, ascending. */
   httpPorts: number[];
-  /** `host:port` of services that are reached as TCP, by full name, sorted. */
-  tcpServices: string[];
-  /** `address:port` (IPv6 in brackets) of services that are reached as TCP, with their clusters, sorted by address. */
-  tcpAddresses: [address: string, clusters: WeightedCluster[]][];
+  /** Services by `host:port`, with their full names. */
+  services: ReadonlyMap<string, ServiceKind>;
+  /** Clusters of services that are reached as TCP, by `address:port` (IPv6 in brackets). */
+  tcpAddresses: ReadonlyMap<string, WeightedCluster[]>;
   /** False when the mesh lets nothing out to hosts it doesn't know (`outboundTrafficPolicy: REGISTRY_ONLY`). */
   outsideAllowed: boolean;
 }
@@ -16,7 +22,12 @@ export interface WeightedCluster {
 }
 
 /** What is known before Envoy has heard of istiod. */
-export const NOTHING_LEARNT: MeshPorts = { httpPorts: [], tcpServices: [], tcpAddresses: [], outsideAllowed: true };
+export const NOTHING_LEARNT: MeshPorts = {
+  httpPorts: [],
+  services: new Map(),
+  tcpAddresses: new Map(),
+  outsideAllowed: true,
+};
 
 /** Envoy's answers to the two {@link LEARN_QUERIES}, as parsed JSON of unknown shape. */
 export interface AdminDumps {
@@ -42,61 +53,84 @@ export const LEARN_QUERIES: Record<keyof AdminDumps, string> = {
  * @param extraPorts ports to treat as HTTP though no listener says so
  */
 export function learnPorts(dumps: AdminDumps, extraPorts: readonly number[] = []): MeshPorts {
-  const clusters = outboundClusters(dumps.clusters);
+  const usable = usableClusters(dumps.clusters);
   const http = new Set(extraPorts);
-  const tcp = new Set<string>();
+  const services = new Map<string, ServiceKind>();
   const addresses = new Map<string, WeightedCluster[]>();
   let outsideAllowed = true;
   for (const listener of listenersIn(dumps.listeners)) {
     if (listener["name"] === "virtualInbound") continue;
-    const chains = [...list(listener["filter_chains"]), ...list([listener["default_filter_chain"]])];
-    for (const chain of chains) {
-      for (const filter of list(chain["filters"])) {
-        const config = record(filter["typed_config"]);
-        const type = String(config["@type"] ?? "");
-        if (type.endsWith(".HttpConnectionManager")) {
-          const port = routePort(record(config["rds"])["route_config_name"]);
-          if (port !== undefined) http.add(port);
-        } else if (type.endsWith(".TcpProxy")) {
-          const targets = targetsOf(config);
-          if (listener["name"] === "virtualOutbound") {
-            // virtualOutbound also has chains that drop what would loop: only the last word counts.
-            if (chain === chains.at(-1)) outsideAllowed = targets[0]?.name !== "BlackHoleCluster";
-            continue;
-          }
-          const usable = targets.filter(({ name }) => clusters.get(name) === "usable");
-          for (const { name } of usable) {
-            const service = serviceOf(name);
-            if (service) tcp.add(service);
-          }
-          if (usable.length === 0 || usable.length < targets.length) continue;
-          for (const address of addressesOf(listener, chain)) addresses.set(address, usable);
-        }
+    const chains = chainsOf(listener);
+    if (listener["name"] === "virtualOutbound") {
+      // Its other chains drop what would loop.
+      outsideAllowed = chains.at(-1)?.clusters[0]?.name !== "BlackHoleCluster";
+      continue;
+    }
+    const routes = new Set(chains.map(({ routes }) => routes).filter((name) => name !== undefined));
+    for (const name of routes) http.add(routePort(name));
+    for (const { clusters, addresses: at, shared } of chains) {
+      const known = clusters.filter(({ name }) => usable.has(name));
+      for (const { name } of known) {
+        const service = serviceOf(name);
+        if (!service) continue;
+        const either = routes.has(service.name) || (shared && routes.has(`${service.port}`));
+        services.set(service.name, either ? "either" : "tcp");
+      }
+      if (known.length === clusters.length) {
+        for (const address of known.length > 0 ? at : []) addresses.set(address, known);
       }
     }
   }
-  for (const [name, use] of clusters) {
-    const service = serviceOf(name);
-    if (service && use === "usable" && !http.has(Number(name.split("|")[1]))) tcp.add(service);
+  for (const cluster of usable) {
+    const service = serviceOf(cluster);
+    if (service && !services.has(service.name)) services.set(service.name, http.has(service.port) ? "http" : "tcp");
   }
   return {
     httpPorts: [...http].sort((a, b) => a - b),
-    tcpServices: [...tcp].sort(),
-    tcpAddresses: [...addresses].sort(([a], [b]) => (a < b ? -1 : 1)),
+    services: sorted(services),
+    tcpAddresses: sorted(addresses),
     outsideAllowed,
   };
 }
 
-/** Istiod's name for the cluster of a service, e.g. `outbound|5432||db.shop.svc.cluster.local`, as `db.shop.svc.cluster.local:5432`. */
-function serviceOf(cluster: string): string | undefined {
-  const [direction, port, , host] = cluster.split("|");
-  return direction === "outbound" && port && host && !host.startsWith("*") ? `${host}:${port}` : undefined;
+interface Chain {
+  /** The route configuration that its connection manager names. */
+  routes: string | undefined;
+  /** Where its `tcp_proxy` goes. */
+  clusters: WeightedCluster[];
+  addresses: string[];
+  /** Whether the chain is for any address at the listener's port. */
+  shared: boolean;
 }
 
-/** `80` for route configurations named `80` and `web.shop.svc.cluster.local:80`. */
-function routePort(name: unknown): number | undefined {
-  const port = /(?:^|:)(\d{1,5})$/.exec(typeof name === "string" ? name : "")?.[1];
-  return port === undefined ? undefined : Number(port);
+function chainsOf(listener: Json): Chain[] {
+  return [...list(listener["filter_chains"]), ...list([listener["default_filter_chain"]])].map((chain) => {
+    const configs = list(chain["filters"]).map((filter) => record(filter["typed_config"]));
+    const ofType = (name: string) => configs.find((config) => String(config["@type"] ?? "").endsWith(`.${name}`));
+    const routes = record(ofType("HttpConnectionManager")?.["rds"])["route_config_name"];
+    return {
+      routes: typeof routes === "string" && routePort(routes) > 0 ? routes : undefined,
+      clusters: targetsOf(record(ofType("TcpProxy"))),
+      addresses: addressesOf(listener, chain),
+      shared: list(record(chain["filter_chain_match"])["prefix_ranges"]).length === 0,
+    };
+  });
+}
+
+function sorted<Value>(map: ReadonlyMap<string, Value>): Map<string, Value> {
+  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Istiod's name for the cluster of a service, e.g. `outbound|5432||db.shop.svc.cluster.local`, read as `db.shop.svc.cluster.local:5432`. */
+function serviceOf(cluster: string): { name: string; port: number } | undefined {
+  const [direction, port, , host] = cluster.split("|");
+  const usable = direction === "outbound" && port && host && !host.startsWith("*");
+  return usable ? { name: `${host}:${port}`, port: Number(port) } : undefined;
+}
+
+/** 80 for route configurations named `80` and `web.shop.svc.cluster.local:80`, 0 for others. */
+function routePort(name: string): number {
+  return Number(/(?:^|:)(\d{1,5})$/.exec(name)?.[1] ?? 0);
 }
 
 function targetsOf(tcpProxy: Json): WeightedCluster[] {
@@ -126,14 +160,12 @@ function listenersIn(dump: unknown): Json[] {
   return list(record(dump)["configs"]).map((entry) => record(record(entry["active_state"])["listener"]));
 }
 
-function outboundClusters(dump: unknown): Map<string, "usable" | "original destination"> {
-  const clusters = list(record(dump)["configs"]).map((entry) => record(entry["cluster"]))
-    .filter((cluster) => typeof cluster["name"] === "string" && cluster["name"].startsWith("outbound|"));
-  return new Map(
-    clusters.map((cluster) => [
-      String(cluster["name"]),
-      cluster["type"] === "ORIGINAL_DST" ? "original destination" : "usable",
-    ]),
+/** Names of the outbound clusters that a proxy can use. */
+function usableClusters(dump: unknown): Set<string> {
+  return new Set(
+    list(record(dump)["configs"]).map((entry) => record(entry["cluster"]))
+      .filter((cluster) => cluster["type"] !== "ORIGINAL_DST").map((cluster) => String(cluster["name"] ?? ""))
+      .filter((name) => name.startsWith("outbound|")),
   );
 }
 

@@ -1,13 +1,6 @@
-import type { MeshPorts } from "./learn.ts";
+import type { MeshPorts, WeightedCluster } from "./learn.ts";
 import { HEADERS, SCOPES } from "./names.ts";
-
-/** Where the app's short names are looked for. */
-export interface NameScope {
-  /** The app's namespace, e.g. `fortio`. */
-  namespace: string;
-  /** The cluster's DNS domain, e.g. `cluster.local`. */
-  domain: string;
-}
+import { type NameScope, suffixes } from "./service_names.ts";
 
 /**
  * The Lua filter that chooses the scope of a request by its authority. Facts of Envoy it stands on (tried on 1.40):
@@ -19,12 +12,12 @@ export function luaSource(ports: MeshPorts, names: NameScope): string {
   for (const name of [names.namespace, names.domain]) {
     if (!/^[\w.-]+$/.test(name)) throw new TypeError(`${JSON.stringify(name)} is not a DNS name`);
   }
-  const { namespace, domain } = names;
+  const tcp = [...ports.services].filter(([, kind]) => kind !== "http").map(([name]) => name);
   return LUA_READERS + `
 local HTTP = words([[${ports.httpPorts.join(" ")}]])
-local TCP = words([[${ports.tcpServices.filter(plain).join("\n")}]])
-local ADDRESSES = pairs_of([[${ports.tcpAddresses.map(addressLine).filter(plain).join("\n")}]])
-local SUFFIXES = { "", ".${namespace}.svc.${domain}", ".svc.${domain}", ".${domain}" }
+local TCP = words([[${tcp.filter(plain).join("\n")}]])
+local ADDRESSES = pairs_of([[${[...ports.tcpAddresses].map(addressLine).filter(plain).join("\n")}]])
+local SUFFIXES = { ${suffixes(names).map((suffix) => JSON.stringify(suffix)).join(", ")} }
 local OUTSIDE = "${ports.outsideAllowed ? SCOPES.outside : SCOPES.blocked}"
 local MISSES = { allow_any = true, allow_any_dynamic_dns = true, block_all = true }
 ` + LUA_DECISION;
@@ -35,7 +28,7 @@ function plain(name: string): boolean {
   return !name.includes("]]");
 }
 
-function addressLine([address, clusters]: MeshPorts["tcpAddresses"][number]): string {
+function addressLine([address, clusters]: [string, WeightedCluster[]]): string {
   return [address, ...clusters.map(({ name, weight }) => `${name}=${weight}`)].join(" ");
 }
 

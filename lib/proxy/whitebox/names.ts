@@ -36,12 +36,20 @@ export const RESOURCES = {
   proxy: "krun_http_proxy",
   /** Internal listener, and the cluster that leads to it: what is inside a CONNECT. */
   tunnel: "krun_tunnel",
-  /** Internal listener, and the cluster that leads to it: the HTTP proxy for TCP forwards. */
-  forwards: "krun_forwards",
+  /** No such cluster: a connection that is sent there is closed. */
+  nowhere: "krun_nowhere",
   outside: "krun_outside",
   lua: "krun_lua",
   scopes: "krun_scopes",
 } as const;
 
-/** Filter state by which a CONNECT's host and port reach the internal listener. */
-export const TUNNEL_STATE = "krun.tunnel";
+/** Filter state by which the internal listener knows where its connection was meant to go. */
+export const STATES = {
+  /** Host and port as the client gave them. */
+  tunnel: "krun.tunnel",
+  /** The service's cluster, for what turns out not to be HTTP. */
+  cluster: "krun.cluster",
+} as const;
+
+/** Filter state that Envoy's `tcp_proxy` takes its cluster from, before its configuration. */
+export const TCP_CLUSTER_STATE = "envoy.tcp_proxy.cluster";

@@ -1,14 +1,9 @@
-import { createHash } from "node:crypto";
+import { type ResourceFile, resourceFile } from "./files.ts";
 import { LUA_TYPE, OWN_SCOPES } from "./http_filters.ts";
 import type { MeshPorts } from "./learn.ts";
-import { luaSource, type NameScope } from "./lua.ts";
+import { luaSource } from "./lua.ts";
 import { RESOURCES, typeUrl } from "./names.ts";
-
-/** Contents of a file that Envoy reads resources from, and the version that Envoy's dumps show once it has taken them. */
-export interface ResourceFile {
-  content: string;
-  version: string;
-}
+import type { NameScope } from "./service_names.ts";
 
 /**
  * The scopes: one for each of `httpPorts`, which names istiod's route configuration of that number, and our own. Scopes that name a route
@@ -38,10 +33,4 @@ export function luaFile(ports: MeshPorts, names: NameScope): ResourceFile {
     name: RESOURCES.lua,
     typed_config: { "@type": LUA_TYPE, default_source_code: { inline_string: luaSource(ports, names) } },
   }]);
-}
-
-/** The form of a file of resources: a DiscoveryResponse. The version is the content's hash, so that equal contents are no change. */
-function resourceFile(resources: Record<string, unknown>[]): ResourceFile {
-  const version = createHash("sha256").update(JSON.stringify(resources)).digest("hex").slice(0, 16);
-  return { content: JSON.stringify({ version_info: version, resources }), version };
 }

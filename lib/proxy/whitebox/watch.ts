@@ -2,13 +2,17 @@ import { Problem, reasonOf } from "../../base/errors.ts";
 import { type Logger, logger } from "../../base/log.ts";
 import { type EnvoyAdmin, envoyAdmin } from "./admin.ts";
 import { learnPorts, type MeshPorts, NOTHING_LEARNT } from "./learn.ts";
-import type { NameScope } from "./lua.ts";
-import { luaFile, type ResourceFile, scopesFile } from "./routes.ts";
+import { paths, type ResourceFile } from "./files.ts";
+import type { Forward } from "./forward.ts";
+import { forwardFile } from "./forward_resources.ts";
+import { luaFile, scopesFile } from "./routes.ts";
+import type { NameScope } from "./service_names.ts";
 
 export interface WatchOptions extends NameScope {
-  /** The paths given to {@link whiteboxBootstrap}. */
-  scopesFile: string;
-  luaFile: string;
+  /** As given to {@link whiteboxBootstrap}. */
+  directory: string;
+  /** As given to {@link whiteboxBootstrap}. @default {[]} */
+  forwards?: readonly Forward[];
   /** Ports that are HTTP though nothing in the mesh says so. @default {[]} */
   extraPorts?: readonly number[];
   /** @default {envoyAdmin()} at 127.0.0.1:15000 */
@@ -40,13 +44,27 @@ const EAGER_MS = 500;
 /** An answer of Envoy's admin port, which its main thread may delay while a large mesh is being loaded. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
-/** Writes both files as they are before anything is known of the mesh. Call it before Envoy starts: it does not start without them. */
+/** Writes the files as they are before anything is known of the mesh. Call it before Envoy starts: it does not start without them. */
 export async function writeInitialFiles(
-  options: Pick<WatchOptions, "scopesFile" | "luaFile" | "writeFile" | keyof NameScope>,
-) {
+  options: Pick<WatchOptions, "directory" | "forwards" | "writeFile" | keyof NameScope>,
+): Promise<void> {
   const write = options.writeFile ?? replaceFile;
-  await write(options.scopesFile, scopesFile(NOTHING_LEARNT.httpPorts).content);
-  await write(options.luaFile, luaFile(NOTHING_LEARNT, options).content);
+  await write(paths(options.directory).scopes, scopesFile(NOTHING_LEARNT.httpPorts).content);
+  for (const [path, file] of filters(NOTHING_LEARNT, options)) await write(path, file.content);
+}
+
+/** The files of discovered filters, by path. */
+function filters(
+  ports: MeshPorts,
+  options: Pick<WatchOptions, "directory" | "forwards" | keyof NameScope>,
+): Map<string, ResourceFile> {
+  const { lua, forward: path } = paths(options.directory);
+  return new Map([
+    [lua, luaFile(ports, options)],
+    ...(options.forwards ?? []).map((forward) =>
+      [path(forward.localPort), forwardFile(forward, ports, options)] as const
+    ),
+  ]);
 }
 
 /**
@@ -134,25 +152,27 @@ class Follower implements WhiteboxWatch {
   async #bring(ports: MeshPorts, deadline: number): Promise<void> {
     const wanted = ports.httpPorts;
     const both = [...new Set([...wanted, ...this.ports.httpPorts])].sort((a, b) => a - b);
-    const lua = luaFile(ports, this.#options);
     const scopes = scopesFile(both);
-    await this.#replace(this.#options.scopesFile, scopes);
+    const scopesPath = paths(this.#options.directory).scopes;
+    await this.#replace(scopesPath, scopes);
     await this.#untilTaken(deadline, (taken) => [
       ...(taken.scopesVersion === scopes.version ? [] : ["the scopes"]),
       ...wanted.filter((port) => !taken.routes.has(`${port}`)).map((port) => `istiod's routes for port ${port}`),
     ]);
-    const changed = this.#written.get(this.#options.luaFile) !== lua.content;
-    await this.#replace(this.#options.luaFile, lua);
-    await this.#untilTaken(deadline, (taken) => taken.filterVersions.has(lua.version) ? [] : ["the Lua filter"]);
-    if (both.length > wanted.length) await this.#replace(this.#options.scopesFile, scopesFile(wanted));
+    const wantedFilters = filters(ports, this.#options);
+    for (const [path, file] of wantedFilters) await this.#replace(path, file);
+    await this.#untilTaken(
+      deadline,
+      (taken) =>
+        [...wantedFilters].filter(([, { version }]) => !taken.filterVersions.has(version)).map(([path]) => path),
+    );
+    if (both.length > wanted.length) await this.#replace(scopesPath, scopesFile(wanted));
     this.ports = ports;
-    if (changed) {
-      this.#log.info("the mesh's ports are known", {
-        httpPorts: ports.httpPorts.join(","),
-        tcpServices: ports.tcpServices.length,
-        outsideAllowed: ports.outsideAllowed,
-      });
-    }
+    this.#log.info("the mesh's ports are known", {
+      httpPorts: wanted.join(","),
+      services: ports.services.size,
+      outsideAllowed: ports.outsideAllowed,
+    });
   }
 
   async #replace(path: string, file: ResourceFile): Promise<void> {
