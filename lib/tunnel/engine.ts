@@ -2,7 +2,7 @@
 export interface TunnelOptions {
   /** Port to listen on; 0 takes a free one. @default {15009} */
   port?: number;
-  /** Address to listen on. @default {"::" where IPv6 is there, else "0.0.0.0"} */
+  /** Address to listen on. @default {"::" (both families) where IPv6 is there, else "0.0.0.0"} */
   hostname?: string;
   /** Last segment of `/_hbone/<x>` → port on 127.0.0.1, e.g. `15003 → 15003`, `http → 8080`. Nothing else can be reached. */
   routes: ReadonlyMap<string, number>;
@@ -20,13 +20,19 @@ export interface TunnelStats {
   bytesOut: number;
 }
 
-/** A running tunnel end; disposing it ends every tunnel. */
+/** A running tunnel end; disposing it ends every tunnel at once. */
 export interface TunnelEnd extends AsyncDisposable {
   readonly port: number;
+  /** Resolves once the end was disposed of; rejects with a `Problem` when a thread of it died, and then nothing is served any more. */
+  readonly ended: Promise<void>;
   stats(): Promise<TunnelStats>;
+  /** Accepts nothing new, tells every peer (GOAWAY), waits for open tunnels to end, and ends what is left after `limitMs`. */
+  drain(limitMs: number): Promise<void>;
 }
 
+/** A way to serve the port. */
 export interface TunnelEngine {
   readonly name: "krun" | "envoy";
+  /** Resolves when the port is open. @throws `Problem` when it cannot be. */
   serve(options: TunnelOptions): Promise<TunnelEnd>;
 }

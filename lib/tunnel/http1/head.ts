@@ -1,0 +1,73 @@
+import type { Field } from "../http2/static_table.ts";
+import type { ByteReader } from "./byte_reader.ts";
+import { Http1Error } from "./errors.ts";
+
+/** Start line and header fields together; the same limit as for HTTP/2. */
+export const MAX_HEAD_BYTES = 65_536;
+
+export interface Http1RequestHead {
+  method: string;
+  /** Origin form, as received. */
+  target: string;
+  fields: Field[];
+}
+
+export interface Http1ResponseHead {
+  status: number;
+  reason: string;
+  fields: Field[];
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const BAD_VALUE = /[\0\r\n]/;
+
+/** Null when the client ended without a request. @throws {Http1Error} */
+export async function readRequestHead(reader: ByteReader): Promise<Http1RequestHead | null> {
+  const line = await reader.line(MAX_HEAD_BYTES);
+  if (line === null) return null;
+  const [, method, target] = /^(\S+) (\S+) HTTP\/1\.[01]$/.exec(line) ?? [];
+  if (!method || !target || !TOKEN.test(method)) throw new Http1Error(400, "no request line");
+  return { method, target, fields: await readFields(reader, MAX_HEAD_BYTES - line.length) };
+}
+
+/** @throws {Http1Error} also when the connection ends before a head. */
+export async function readResponseHead(reader: ByteReader): Promise<Http1ResponseHead> {
+  const line = await reader.line(MAX_HEAD_BYTES);
+  const [, status, reason] = /^HTTP\/1\.[01] ([1-9]\d\d)(?: (.*))?$/.exec(line ?? "") ?? [];
+  if (!status) throw new Http1Error(400, "no status line");
+  return {
+    status: Number(status),
+    reason: reason ?? "",
+    fields: await readFields(reader, MAX_HEAD_BYTES - line!.length),
+  };
+}
+
+/** Header or trailer fields up to the empty line, names in lower case. @throws {Http1Error} */
+export async function readFields(reader: ByteReader, maxBytes: number): Promise<Field[]> {
+  const fields: Field[] = [];
+  let left = maxBytes;
+  for (;;) {
+    const line = await reader.line(left);
+    if (line === null) throw new Http1Error(400, "connection ended inside a head");
+    if (line === "") return fields;
+    left -= line.length + 2;
+    const colon = line.indexOf(":");
+    const name = line.slice(0, Math.max(0, colon));
+    const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "");
+    // A name with a space, or a folded line, is how requests are smuggled (RFC 9112 sections 5.1 and 5.2).
+    if (!TOKEN.test(name) || BAD_VALUE.test(value)) throw new Http1Error(400, "bad header field");
+    fields.push([name.toLowerCase(), value]);
+  }
+}
+
+/** A head as bytes, one byte a character. */
+export function headBytes(startLine: string, fields: readonly Field[]): Uint8Array {
+  const text = `${startLine}\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+/** The value of a field that may come once; several are joined as a list. */
+export function valueOf(fields: readonly Field[], name: string): string | undefined {
+  const values = fields.filter(([other]) => other === name).map(([, value]) => value);
+  return values.length > 0 ? values.join(", ") : undefined;
+}

@@ -1,0 +1,54 @@
+import type { ByteConn } from "./byte_conn.ts";
+import { ConnectionError, ErrorCode } from "./errors.ts";
+import { FRAME_HEADER_BYTES, type FrameHeader, MAX_FRAME_BYTES, readFrameHeader } from "./frame.ts";
+
+/** Four full frames to a read; one buffer a connection, used again and again. */
+const BUFFER_BYTES = 4 * (MAX_FRAME_BYTES + FRAME_HEADER_BYTES);
+
+/** Cuts what a connection reads into frames. */
+export class FrameReader {
+  readonly #conn: ByteConn;
+  readonly #bytes = new Uint8Array(BUFFER_BYTES);
+  #start = 0;
+  #end: number;
+
+  /** `first` are bytes that were read already, at most a few frames. */
+  constructor(conn: ByteConn, first: Uint8Array) {
+    this.#conn = conn;
+    this.#bytes.set(first);
+    this.#end = first.length;
+  }
+
+  /**
+   * Gives every frame to `take` until the peer ends the connection; a payload is valid during the call only.
+   *
+   * @throws {ConnectionError} FRAME_SIZE_ERROR before a frame that is too large is read; whatever `take` and the connection throw.
+   */
+  async run(take: (header: FrameHeader, payload: Uint8Array) => void): Promise<void> {
+    for (;;) {
+      this.#cut(take);
+      if (this.#start > 0) {
+        this.#bytes.copyWithin(0, this.#start, this.#end);
+        this.#end -= this.#start;
+        this.#start = 0;
+      }
+      const count = await this.#conn.read(this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end));
+      if (count === null) return;
+      this.#end += count;
+    }
+  }
+
+  #cut(take: (header: FrameHeader, payload: Uint8Array) => void): void {
+    while (this.#end - this.#start >= FRAME_HEADER_BYTES) {
+      const header = readFrameHeader(this.#bytes, this.#start);
+      if (header.lengthBytes > MAX_FRAME_BYTES) {
+        throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `frame of ${header.lengthBytes} bytes`);
+      }
+      const from = this.#start + FRAME_HEADER_BYTES;
+      const to = from + header.lengthBytes;
+      if (to > this.#end) return;
+      this.#start = to;
+      take(header, this.#bytes.subarray(from, to));
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import { canAbort } from "./abort.ts";
+import { AppHttp2 } from "./app_http2.ts";
+import type { TunnelOptions, TunnelStats } from "./engine.ts";
+import { closeQuietly } from "./http2/byte_conn.ts";
+import { Http2Connection } from "./http2/connection.ts";
+import { PREFACE } from "./http2/frame.ts";
+import { ServerRole } from "./http2/server_role.ts";
+import { answerHttp1 } from "./http1_requests.ts";
+import { answerHttp2 } from "./http2_requests.ts";
+
+/** From accept to the first request's head; an established connection may then idle for hours. */
+const FIRST_REQUEST_MS = 10_000;
+/** Connections at once, a thread; a front end needs one for every 100 tunnels. More are closed at once. */
+const MOST_CONNECTIONS = 1_000;
+const ACCEPT_RETRY_MS = 50;
+
+/** What one thread serves. */
+export interface ServerOptions extends Required<Pick<TunnelOptions, "port" | "hostname" | "routes" | "appPort">> {
+  /** SO_REUSEPORT: other threads listen on the same port. */
+  shared: boolean;
+}
+
+/** The tunnel's end on one thread. */
+export class TunnelServer {
+  readonly port: number;
+  readonly stats: TunnelStats = { tunnelsOpen: 0, tunnelsTotal: 0, bytesIn: 0, bytesOut: 0 };
+  readonly options: ServerOptions;
+  readonly #listener: Deno.TcpListener;
+  readonly #appHttp2: AppHttp2;
+  readonly #sockets = new Set<Deno.TcpConn>();
+  readonly #connections = new Set<Http2Connection>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #accepting: Promise<void>;
+  #closed = false;
+
+  /** @throws the runtime's error when the port is taken. */
+  constructor(options: ServerOptions) {
+    this.options = options;
+    this.#appHttp2 = new AppHttp2(options.appPort);
+    this.#listener = Deno.listen({ hostname: options.hostname, port: options.port, reusePort: options.shared });
+    this.port = (this.#listener.addr as Deno.NetAddr).port;
+    this.#accepting = this.#accept();
+  }
+
+  /** Takes no more connections and streams; resolves when every tunnel has ended, or is ended after `limitMs`. */
+  async drain(limitMs: number): Promise<void> {
+    closeQuietly(this.#listener);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
+    await Promise.race([late, Promise.all([...this.#connections].map((connection) => connection.drain()))]);
+    clearTimeout(timer);
+    await this.close();
+  }
+
+  /** Ends every tunnel and connection. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    closeQuietly(this.#listener);
+    await this.#accepting;
+    await Promise.all([...this.#connections].map((connection) => connection.close()));
+    for (const socket of this.#sockets) closeQuietly(socket);
+    await this.#appHttp2.close();
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #accept(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        const socket = await this.#listener.accept();
+        if (this.#sockets.size >= MOST_CONNECTIONS) closeQuietly(socket);
+        else this.#track(this.#serve(socket));
+      } catch (error) {
+        if (this.#closed || error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) {
+          return;
+        }
+        // The peer was gone before it was accepted, or descriptors are short: later ones may be had.
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+      }
+    }
+  }
+
+  async #serve(socket: Deno.TcpConn): Promise<void> {
+    this.#sockets.add(socket);
+    let connection: Http2Connection | undefined;
+    const timer = setTimeout(() => connection ? void connection.close() : closeQuietly(socket), FIRST_REQUEST_MS);
+    try {
+      socket.setNoDelay(true);
+      const first = await readPreface(socket);
+      if (!first.isHttp2) {
+        return await answerHttp1(socket, first.bytes, this.options.appPort, () => clearTimeout(timer));
+      }
+      const context = { options: this.options, appHttp2: this.#appHttp2, stats: this.stats };
+      const role = new ServerRole((stream, head, hasBody) => {
+        clearTimeout(timer);
+        const answered = answerHttp2(context, stream, head, hasBody);
+        this.#track(answered);
+        return answered;
+      });
+      connection = new Http2Connection(socket, role);
+      this.#connections.add(connection);
+      if (this.#closed) return await connection.close();
+      await connection.run(first.bytes);
+    } catch {
+      // The socket ended before it said anything.
+    } finally {
+      clearTimeout(timer);
+      if (connection) this.#connections.delete(connection);
+      this.#sockets.delete(socket);
+      closeQuietly(socket);
+    }
+  }
+
+  #track(running: Promise<void>): void {
+    const settled: Promise<void> = running.catch(() => {}).then(() => void this.#running.delete(settled));
+    this.#running.add(settled);
+  }
+}
+
+/** Reads until the bytes are, or cannot become, HTTP/2's preface; `bytes` is what follows it, or all of it. */
+async function readPreface(socket: Deno.TcpConn): Promise<{ isHttp2: boolean; bytes: Uint8Array }> {
+  const bytes = new Uint8Array(1_024);
+  let length = 0;
+  for (;;) {
+    const count = await socket.read(bytes.subarray(length));
+    if (count === null) return { isHttp2: false, bytes: bytes.subarray(0, length) };
+    length += count;
+    const compared = Math.min(length, PREFACE.length);
+    for (let i = 0; i < compared; i++) {
+      if (bytes[i] !== PREFACE[i]) return { isHttp2: false, bytes: bytes.subarray(0, length) };
+    }
+    if (length >= PREFACE.length) return { isHttp2: true, bytes: bytes.subarray(PREFACE.length, length) };
+  }
+}
+
+/** Says why this process cannot serve tunnels, or undefined when it can. */
+export function missingPermission(): string | undefined {
+  return Deno.build.os !== "linux" || canAbort() ? undefined : "--allow-ffi";
+}
