@@ -2,8 +2,10 @@
 export { whiteboxAppEnvironment } from "./app_environment.ts";
 export { type EnvoyAdmin, envoyAdmin } from "./admin.ts";
 export { type BootstrapPart, whiteboxBootstrap, type WhiteboxOptions } from "./bootstrap.ts";
+export { parseExtraPorts } from "./extra_ports.ts";
 export { type Forward, parseForwards } from "./forward.ts";
 export { learnPorts, type MeshPorts, type ServiceKind } from "./learn.ts";
 export { hasIpv6Loopback } from "./loopback.ts";
 export { DEFAULT_PROXY_PORT } from "./names.ts";
-export { type WatchOptions, watchWhitebox, type WhiteboxWatch, writeInitialFiles } from "./watch.ts";
+export { type WatchOptions, watchWhitebox, type WhiteboxWatch } from "./watch.ts";
+export { type FileOptions, writeInitialFiles } from "./whitebox_files.ts";

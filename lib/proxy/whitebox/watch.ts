@@ -3,16 +3,11 @@ import { type Logger, logger } from "../../base/log.ts";
 import { type EnvoyAdmin, envoyAdmin } from "./admin.ts";
 import { learnPorts, type MeshPorts, NOTHING_LEARNT } from "./learn.ts";
 import { paths, type ResourceFile } from "./files.ts";
-import type { Forward } from "./forward.ts";
-import { forwardFile } from "./forward_resources.ts";
-import { luaFile, scopesFile } from "./routes.ts";
-import type { NameScope } from "./service_names.ts";
+import { replaceFile, sleep } from "./outside_world.ts";
+import { scopesFile } from "./routes.ts";
+import { type FileOptions, filterFiles } from "./whitebox_files.ts";
 
-export interface WatchOptions extends NameScope {
-  /** As given to {@link whiteboxBootstrap}. */
-  directory: string;
-  /** As given to {@link whiteboxBootstrap}. @default {[]} */
-  forwards?: readonly Forward[];
+export interface WatchOptions extends FileOptions {
   /** Ports that are HTTP though nothing in the mesh says so. @default {[]} */
   extraPorts?: readonly number[];
   /** @default {envoyAdmin()} at 127.0.0.1:15000 */
@@ -25,8 +20,6 @@ export interface WatchOptions extends NameScope {
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds that only go up. @default {performance.now} */
   now?: () => number;
-  /** Replaces the file `path` by one step, so that no reader sees half of it. @default write beside it and rename */
-  writeFile?: (path: string, content: string) => Promise<void>;
   log?: Logger;
 }
 
@@ -43,29 +36,6 @@ const EAGER_FOR_MS = 10_000;
 const EAGER_MS = 500;
 /** An answer of Envoy's admin port, which its main thread may delay while a large mesh is being loaded. */
 const ANSWER_TIMEOUT_MS = 10_000;
-
-/** Writes the files as they are before anything is known of the mesh. Call it before Envoy starts: it does not start without them. */
-export async function writeInitialFiles(
-  options: Pick<WatchOptions, "directory" | "forwards" | "writeFile" | keyof NameScope>,
-): Promise<void> {
-  const write = options.writeFile ?? replaceFile;
-  await write(paths(options.directory).scopes, scopesFile(NOTHING_LEARNT.httpPorts).content);
-  for (const [path, file] of filters(NOTHING_LEARNT, options)) await write(path, file.content);
-}
-
-/** The files of discovered filters, by path. */
-function filters(
-  ports: MeshPorts,
-  options: Pick<WatchOptions, "directory" | "forwards" | keyof NameScope>,
-): Map<string, ResourceFile> {
-  const { lua, forward: path } = paths(options.directory);
-  return new Map([
-    [lua, luaFile(ports, options)],
-    ...(options.forwards ?? []).map((forward) =>
-      [path(forward.localPort), forwardFile(forward, ports, options)] as const
-    ),
-  ]);
-}
 
 /**
  * Learns the mesh's ports from a ready Envoy, writes the files, and returns as soon as Envoy works with them and has istiod's routes: an app started
@@ -92,8 +62,10 @@ class Follower implements WhiteboxWatch {
   readonly #write: NonNullable<WatchOptions["writeFile"]>;
   readonly #log: Logger;
   readonly #stopped = new AbortController();
-  #fingerprint = "";
-  /** Content of the files as they are, by path. */
+  #fingerprint: string | undefined;
+  /** Ports whose routes istiod has not sent in time; nothing is sent there until it has. */
+  #late: ReadonlySet<number> = new Set();
+  /** Versions of the files as they are, by path. */
   readonly #written = new Map<string, string>();
   #following: Promise<void> = Promise.resolve();
 
@@ -129,7 +101,7 @@ class Follower implements WhiteboxWatch {
       } catch (error) {
         if (this.#stopped.signal.aborted) return;
         const reason = reasonOf(error);
-        if (reason !== away) this.#log.warning("can't follow the mesh's ports; trying again", { reason });
+        if (reason !== away) this.#log.warn("can't follow the mesh's ports; trying again", { reason });
         away = reason;
       }
     }
@@ -137,11 +109,10 @@ class Follower implements WhiteboxWatch {
 
   /** One look at Envoy; does nothing more when istiod has sent nothing new. */
   async #look(timeoutMs: number): Promise<void> {
-    const deadline = this.#now() + timeoutMs;
     const fingerprint = await this.#admin.fingerprint(this.#answerSignal());
-    if (fingerprint === this.#fingerprint) return;
+    if (fingerprint === this.#fingerprint && this.#late.size === 0) return;
     const ports = learnPorts(await this.#admin.dumps(this.#answerSignal()), this.#options.extraPorts);
-    await this.#bring(ports, deadline);
+    await this.#bring(ports, timeoutMs);
     this.#fingerprint = fingerprint;
   }
 
@@ -149,25 +120,25 @@ class Follower implements WhiteboxWatch {
    * Scopes before the Lua that sends requests to them, and away only after it: in between, a scope without routes would answer 404 for hosts that
    * have nothing to do with the mesh.
    */
-  async #bring(ports: MeshPorts, deadline: number): Promise<void> {
+  async #bring(ports: MeshPorts, timeoutMs: number): Promise<void> {
     const wanted = ports.httpPorts;
     const both = [...new Set([...wanted, ...this.ports.httpPorts])].sort((a, b) => a - b);
     const scopes = scopesFile(both);
     const scopesPath = paths(this.#options.directory).scopes;
     await this.#replace(scopesPath, scopes);
-    await this.#untilTaken(deadline, (taken) => [
-      ...(taken.scopesVersion === scopes.version ? [] : ["the scopes"]),
-      ...wanted.filter((port) => !taken.routes.has(`${port}`)).map((port) => `istiod's routes for port ${port}`),
-    ]);
-    const wantedFilters = filters(ports, this.#options);
-    for (const [path, file] of wantedFilters) await this.#replace(path, file);
+    await this.#untilTaken(timeoutMs, (taken) => taken.scopesVersion === scopes.version ? [] : ["the scopes"]);
+    const late = await this.#lateRoutes(timeoutMs, wanted);
+    const wantedFilters = filterFiles({ ...ports, httpPorts: wanted.filter((port) => !late.has(port)) }, this.#options);
+    let changed = false;
+    for (const [path, file] of wantedFilters) changed = await this.#replace(path, file) || changed;
     await this.#untilTaken(
-      deadline,
+      timeoutMs,
       (taken) =>
         [...wantedFilters].filter(([, { version }]) => !taken.filterVersions.has(version)).map(([path]) => path),
     );
     if (both.length > wanted.length) await this.#replace(scopesPath, scopesFile(wanted));
     this.ports = ports;
+    if (!changed) return;
     this.#log.info("the mesh's ports are known", {
       httpPorts: wanted.join(","),
       services: ports.services.size,
@@ -175,16 +146,38 @@ class Follower implements WhiteboxWatch {
     });
   }
 
-  async #replace(path: string, file: ResourceFile): Promise<void> {
-    if (this.#written.get(path) === file.content) return;
+  async #replace(path: string, file: ResourceFile): Promise<boolean> {
+    if (this.#written.get(path) === file.version) return false;
     await this.#write(path, file.content);
-    this.#written.set(path, file.content);
+    this.#written.set(path, file.version);
+    return true;
+  }
+
+  /** Waits for istiod's routes of `ports`. One port that istiod has nothing for must not keep the app from starting, so this ends without it. */
+  async #lateRoutes(timeoutMs: number, ports: readonly number[]): Promise<ReadonlySet<number>> {
+    const deadline = this.#now() + timeoutMs;
+    for (;;) {
+      const { routes } = await this.#admin.taken(this.#answerSignal());
+      const late = ports.filter((port) => !routes.has(`${port}`));
+      const unexpected = late.filter((port) => !this.#late.has(port));
+      if (unexpected.length > 0 && this.#now() < deadline) {
+        await this.#sleep(FAST_MS, this.#stopped.signal);
+        continue;
+      }
+      if (unexpected.length > 0) {
+        this.#log.warn("istiod sends no routes for some ports; hosts there are taken for hosts outside the mesh", {
+          ports: unexpected.join(","),
+        });
+      }
+      return this.#late = new Set(late);
+    }
   }
 
   async #untilTaken(
-    deadline: number,
+    timeoutMs: number,
     missing: (taken: Awaited<ReturnType<EnvoyAdmin["taken"]>>) => string[],
   ): Promise<void> {
+    const deadline = this.#now() + timeoutMs;
     for (;;) {
       const lacking = missing(await this.#admin.taken(this.#answerSignal()));
       if (lacking.length === 0) return;
@@ -202,25 +195,4 @@ class Follower implements WhiteboxWatch {
   #answerSignal(): AbortSignal {
     return AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
   }
-}
-
-async function replaceFile(path: string, content: string): Promise<void> {
-  await Deno.writeTextFile(`${path}.new`, content);
-  await Deno.rename(`${path}.new`, path);
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", stop, { once: true });
-    function done() {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }
-    function stop() {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }
-  });
 }
