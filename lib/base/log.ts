@@ -1,7 +1,17 @@
-import { configure, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
+import { configure, getLogger, type LogRecord } from "@logtape/logtape";
 import { redact } from "./secret.ts";
 
-export type { Logger };
+/** Says one line; `properties` become its fields. */
+type Say = (message: string, properties?: Record<string, unknown>) => void;
+
+/** The log of one part of the program. */
+export interface Logger {
+  readonly debug: Say;
+  readonly info: Say;
+  readonly warn: Say;
+  readonly error: Say;
+}
+
 export type LogLevel = "debug" | "info" | "warning" | "error";
 export type LogFormat = "text" | "json";
 
@@ -62,7 +72,15 @@ export async function setUpLogging(options: {
 
 /** The logger of a part, e.g. `logger("krun", "identity")`. Properties are given as a second argument: `log.info("x", {port})`. */
 export function logger(...category: [string, ...string[]]): Logger {
-  return getLogger(category);
+  const to = getLogger(category);
+  // Messages are text, not templates: braces, as in an answer's JSON, stay what they are.
+  const asIs = (message: string) => message.replace(/[{}]/g, "$&$&");
+  return {
+    debug: (message, properties) => to.debug(asIs(message), properties ?? {}),
+    info: (message, properties) => to.info(asIs(message), properties ?? {}),
+    warn: (message, properties) => to.warn(asIs(message), properties ?? {}),
+    error: (message, properties) => to.error(asIs(message), properties ?? {}),
+  };
 }
 
 function messageOf(record: LogRecord): string {
@@ -70,10 +88,13 @@ function messageOf(record: LogRecord): string {
 }
 
 function redactedProperties(properties: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(properties).map(([key, value]) => [
-      key,
-      value instanceof Error ? redact(value.message) : typeof value === "string" ? redact(value) : value,
-    ]),
-  );
+  return Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, redactedValue(value)]));
+}
+
+function redactedValue(value: unknown): unknown {
+  if (typeof value === "string") return redact(value);
+  if (value instanceof Error) return redact(value.message);
+  if (Array.isArray(value)) return value.map(redactedValue);
+  if (typeof value !== "object" || value === null || "toJSON" in value) return value;
+  return redactedProperties(value as Record<string, unknown>);
 }

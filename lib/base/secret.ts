@@ -3,12 +3,13 @@ const registered = new Set<string>();
 const MOST_REMEMBERED = 1_000;
 const SHORTEST = 8;
 
-/** Things that are secrets whatever their value: JWTs, Google access tokens, private keys, bearer headers. */
+/** Things that are secrets whatever their value: JWTs, Google access tokens, private keys, bearer headers, passwords in URLs. */
 const PATTERNS: readonly [RegExp, string][] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, "[private key]"],
   [/\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?/g, "[token]"],
   [/\bya29\.[\w.-]+/g, "[token]"],
   [/\b(bearer|basic) +[\w.~+/=-]{8,}/gi, "$1 [token]"],
+  [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, "$1[secret]@"],
 ];
 
 /** A value that shows itself only to who asks for it by {@link Secret.reveal}. */
@@ -47,7 +48,9 @@ export function registerSecret(value: string): void {
 
 /** `text` without any registered secret and without anything that looks like a token or private key. */
 export function redact(text: string): string {
-  for (const value of registered) text = text.replaceAll(value, "[secret]");
+  // The longest first: a secret may hold a shorter one, whose removal would leave the rest.
+  const found = [...registered].filter((value) => text.includes(value)).sort((a, b) => b.length - a.length);
+  for (const value of found) text = text.replaceAll(value, "[secret]");
   for (const [pattern, replacement] of PATTERNS) text = text.replace(pattern, replacement);
   return text;
 }
