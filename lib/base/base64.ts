@@ -1,3 +1,8 @@
+/** Base64 of a text's UTF-8. */
+export function encodeBase64(text: string): string {
+  return btoa(String.fromCodePoint(...new TextEncoder().encode(text)));
+}
+
 /** UTF-8 text of a base64 value. @throws {SyntaxError} for anything else */
 export function decodeBase64(data: string): string {
   let binary: string;

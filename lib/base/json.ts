@@ -1,8 +1,10 @@
 import * as v from "valibot";
 import { Problem } from "./errors.ts";
-import { redact } from "./secret.ts";
 
-/** Parses `text` as JSON of the given shape; `what` says whose answer it is, e.g. `list GKE clusters of project p1 (GET …)`. */
+/**
+ * Parses `text` as JSON of the given shape; `what` says whose answer it is, e.g. `list GKE clusters of project p1 (GET …)`.
+ * No error shows a value of the answer: one of the wrong form may hold a token in any place.
+ */
 export function parseAs<S extends v.GenericSchema>(
   schema: S,
   text: string,
@@ -13,20 +15,26 @@ export function parseAs<S extends v.GenericSchema>(
   try {
     value = JSON.parse(text);
   } catch {
-    throw new Problem({ tried: what, got: `an answer that is no JSON: ${excerpt(text)}`, fix });
+    throw new Problem({ tried: what, got: `an answer that is no JSON (${describeText(text)})`, fix });
   }
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  const issue = result.issues[0];
-  const at = v.getDotPath(issue);
-  throw new Problem({
-    tried: what,
-    got: `an answer without its expected form${at ? ` at ${at}` : ""}: ${redact(issue.message)}`,
-    fix,
-  });
+  throw new Problem({ tried: what, got: `an answer without its expected form${describeIssue(result.issues[0])}`, fix });
 }
 
-function excerpt(text: string): string {
-  const line = redact(text.replace(/\s+/g, " ").trim());
-  return line.length > 80 ? `"${line.slice(0, 80)}…"` : `"${line}"`;
+/** ` at users.0.user.token: expected string, got a number`: where, and not what. */
+export function describeIssue(issue: v.BaseIssue<unknown>): string {
+  const at = v.getDotPath(issue);
+  const expected = issue.expected ?? issue.message;
+  const got = issue.input === undefined
+    ? "nothing"
+    : issue.input === null
+    ? "null"
+    : `a value of type ${Array.isArray(issue.input) ? "array" : typeof issue.input}`;
+  return `${at ? ` at ${at}` : ""}: expected ${expected}, got ${got}`;
+}
+
+function describeText(text: string): string {
+  const kind = text === "" ? "" : /^\s*</.test(text) ? " of HTML" : /^\s*[[{]/.test(text) ? " of broken JSON" : "";
+  return `${new TextEncoder().encode(text).length} bytes${kind}`;
 }

@@ -1,3 +1,4 @@
+import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { type Layer, meshEnvLayer } from "../settings/mod.ts";
 import * as v from "valibot";
@@ -19,13 +20,13 @@ export async function meshFile(path: string): Promise<MeshFile> {
       got,
       fix: "give a kubeconfig, or the mesh-env config map as YAML",
     });
-  let value: { kind?: unknown };
+  let value: unknown;
   try {
-    value = (await import("yaml")).parse(await Deno.readTextFile(path));
+    value = await parseDocument(await Deno.readTextFile(path));
   } catch (error) {
-    throw wrong(error instanceof Deno.errors.NotFound ? "no such file" : reasonOf(error).split("\n")[0]!);
+    throw wrong(error instanceof Deno.errors.NotFound ? "no such file" : reasonOf(error));
   }
-  if (value?.kind === "Config") return { kind: "kubeconfig", path };
+  if ((value as { kind?: unknown } | null)?.kind === "Config") return { kind: "kubeconfig", path };
   const map = v.safeParse(ConfigMap, value);
   const plain = v.safeParse(Plain, value);
   const data = map.success ? map.output.data : plain.success ? plain.output : undefined;

@@ -1,6 +1,7 @@
+import { encodeBase64 } from "../base/base64.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { parseAs } from "../base/json.ts";
-import { redact, Secret } from "../base/secret.ts";
+import { Secret } from "../base/secret.ts";
 import * as v from "valibot";
 
 /** `users[].user.exec` of a kubeconfig. */
@@ -37,6 +38,7 @@ export function execAuthorization(
 ): () => Promise<Secret | undefined> {
   const now = options.now ?? Date.now;
   const tried = `run credential plugin ${config.command}`;
+  const byHand = "run it by hand to see why (its output is not shown here: it may hold credentials)";
   let held: { header: Secret; expiresAt: number } | undefined;
   return async () => {
     if (held && held.expiresAt - now() > SPARE_MS) return held.header;
@@ -49,12 +51,13 @@ export function execAuthorization(
           ? {
             cluster: {
               server: options.server,
-              ...(options.ca ? { "certificate-authority-data": btoa(options.ca) } : {}),
+              ...(options.ca ? { "certificate-authority-data": encodeBase64(options.ca) } : {}),
             },
           }
           : {}),
       },
     };
+    const limit = AbortSignal.timeout(LIMIT_MS);
     let output: Deno.CommandOutput;
     try {
       output = await new Deno.Command(config.command, {
@@ -65,8 +68,8 @@ export function execAuthorization(
         },
         stdin: "null",
         stdout: "piped",
-        stderr: "piped",
-        signal: AbortSignal.timeout(LIMIT_MS),
+        stderr: "null", // a plugin may print its credentials there
+        signal: limit,
       }).output();
     } catch (error) {
       if (
@@ -77,15 +80,14 @@ export function execAuthorization(
       const got = error instanceof Deno.errors.NotFound ? "no such command" : reasonOf(error);
       throw new Problem({ tried, got, fix: config.installHint ?? `install ${config.command}`, cause: error });
     }
-    if (!output.success) {
-      const said = redact(new TextDecoder().decode(output.stderr).trim().slice(-300));
-      throw new Problem({ tried, got: `exit code ${output.code}${said ? `: ${said}` : ""}`, fix: config.installHint });
-    }
+    if (limit.aborted) throw new Problem({ tried, got: `no answer within ${LIMIT_MS / 1_000} s`, fix: byHand });
+    if (!output.success) throw new Problem({ tried, got: `exit code ${output.code}`, fix: byHand });
     const { status } = parseAs(Credential, new TextDecoder().decode(output.stdout), tried);
     if (!status.token) {
       throw new Problem({ tried, got: "an answer without status.token", fix: "use a plugin that gives bearer tokens" });
     }
     const header = new Secret(`Bearer ${new Secret(status.token).reveal()}`);
+    // Without a time the token is good until the process ends, says client-go; one that is no time counts as none left.
     const expiresAt = status.expirationTimestamp ? Date.parse(status.expirationTimestamp) : Number.POSITIVE_INFINITY;
     held = { header, expiresAt };
     return header;

@@ -33,7 +33,7 @@ export async function inClusterAccess(
       server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
       ca,
       // read anew each time: the kubelet replaces the token before it ends
-      authorization: async () => new Secret(`Bearer ${await read("token")}`),
+      authorization: async () => new Secret(`Bearer ${new Secret(await read("token")).reveal()}`),
       user: undefined,
     },
   };

@@ -1,7 +1,9 @@
 import { dirname, isAbsolute, join } from "node:path";
-import { decodeBase64 } from "../base/base64.ts";
+import { decodeBase64, encodeBase64 } from "../base/base64.ts";
+import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
-import { Secret } from "../base/secret.ts";
+import { describeIssue } from "../base/json.ts";
+import { redact, Secret } from "../base/secret.ts";
 import type { KubeAccess } from "./client.ts";
 import { execAuthorization, type ExecConfig } from "./exec_plugin.ts";
 import * as v from "valibot";
@@ -100,8 +102,8 @@ export async function readKubeconfig(
       "use the certificate's own name in server",
     );
   }
-  if (!URL.canParse(cluster.server)) {
-    throw wrong(`cluster "${context.cluster}" has server "${cluster.server}", which is no URL`);
+  if (!isSafe(cluster.server)) {
+    throw wrong(`cluster "${context.cluster}" has server "${redact(cluster.server)}", which is no https URL`);
   }
   const fileOrData = async (file: string | undefined, data: string | undefined, what: string) => {
     if (data) {
@@ -164,7 +166,8 @@ function authorizationOf(
   }
   if (user.exec) return execAuthorization(user.exec as ExecConfig, { server, ca, ...options });
   if (user.username && user.password) {
-    const header = new Secret(`Basic ${btoa(`${user.username}:${new Secret(user.password).reveal()}`)}`);
+    const both = new Secret(encodeBase64(`${user.username}:${new Secret(user.password).reveal()}`));
+    const header = new Secret(`Basic ${both.reveal()}`);
     return () => Promise.resolve(header);
   }
   if (user["auth-provider"]) {
@@ -176,24 +179,27 @@ function authorizationOf(
   return undefined;
 }
 
+/** Over TLS, or to this machine itself, as with kubectl proxy: nobody else may see a token. */
+function isSafe(server: string): boolean {
+  if (!URL.canParse(server)) return false;
+  const { protocol, hostname } = new URL(server);
+  return protocol === "https:" || (protocol === "http:" && /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname));
+}
+
 async function parseFile(path: string): Promise<v.InferOutput<typeof Kubeconfig>> {
   const tried = `read kubeconfig ${path}`;
   let value: unknown;
   try {
-    const text = await Deno.readTextFile(path);
-    value = text.trimStart().startsWith("{") ? JSON.parse(text) : (await import("yaml")).parse(text);
+    value = await parseDocument(await Deno.readTextFile(path));
   } catch (error) {
-    const got = error instanceof Deno.errors.NotFound ? "no such file" : reasonOf(error).split("\n")[0]!;
+    const got = error instanceof Deno.errors.NotFound ? "no such file" : reasonOf(error);
     throw new Problem({ tried, got, fix: "check KUBECONFIG", cause: error });
   }
   const result = v.safeParse(Kubeconfig, value);
   if (result.success) return result.output;
-  const issue = result.issues[0];
   throw new Problem({
     tried,
-    got: `a file without a kubeconfig's form${
-      v.getDotPath(issue) ? ` at ${v.getDotPath(issue)}` : ""
-    }: ${issue.message}`,
+    got: `a file without a kubeconfig's form${describeIssue(result.issues[0])}`,
     fix: "check it with: kubectl config view",
   });
 }

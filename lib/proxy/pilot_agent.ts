@@ -1,5 +1,6 @@
 import { writeAtomically } from "../base/atomic_file.ts";
 import { endProcess, OutputTail } from "../base/child.ts";
+import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { PROXY_USER } from "../identity/mod.ts";
@@ -99,13 +100,13 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
 async function parseProxyConfig(text: string | undefined): Promise<Record<string, unknown>> {
   if (!text) return {};
   try {
-    const value = text.trimStart().startsWith("{") ? JSON.parse(text) : (await import("yaml")).parse(text);
-    if (value && typeof value === "object" && !Array.isArray(value)) return value;
+    const value = await parseDocument(text);
+    if (value && typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;
     throw new Error("not an object");
   } catch (error) {
     throw new UsageError({
       tried: "read setting PROXY_CONFIG",
-      got: reasonOf(error).split("\n")[0]!,
+      got: reasonOf(error),
       fix: "give an Istio ProxyConfig as JSON or YAML",
     });
   }

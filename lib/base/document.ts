@@ -1,0 +1,18 @@
+/**
+ * Reads JSON or YAML; the YAML parser is loaded only where the text is not JSON, since it is large.
+ * @throws {SyntaxError} says where the text is broken, and never what stands there: it may be a secret
+ */
+export async function parseDocument(text: string): Promise<unknown> {
+  if (/^\s*[[{]/.test(text)) {
+    try {
+      return JSON.parse(text);
+    } catch { /* YAML has a flow style that begins like JSON */ }
+  }
+  const { parse, YAMLParseError } = await import("yaml");
+  try {
+    return parse(text, { logLevel: "silent" });
+  } catch (error) {
+    const line = error instanceof YAMLParseError ? error.linePos?.[0].line : undefined;
+    throw new SyntaxError(`neither JSON nor YAML${line ? `: broken at line ${line}` : ""}`);
+  }
+}
