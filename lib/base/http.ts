@@ -13,6 +13,8 @@ export interface RequestOptions {
   headers?: Readonly<Record<string, string>> | undefined;
   /** Sent as JSON. */
   json?: unknown;
+  /** Sent as a form. */
+  form?: Readonly<Record<string, string>> | undefined;
   /** Limit of each single try. @default {5000} */
   timeoutMs?: number | undefined;
   /** Tries in all where a retry can help: 429, 5xx, connect failures, timeouts. @default {4} */
@@ -67,13 +69,14 @@ const LARGEST_ANSWER_BYTES = 32 << 20;
 export async function request(url: string, options: RequestOptions): Promise<Answer> {
   const worthIt = (error: unknown) =>
     canHelp(error) && !(options.retryUnreachable === false && error instanceof UnreachableError);
+  let asked: number | undefined; // the wait that the last answer asked for
   return await retry(async () => {
+    if (asked) await pause(Math.min(asked, LONGEST_RETRY_AFTER_MS), options.signal);
+    asked = undefined;
     try {
       return await tryOnce(url, options);
     } catch (error) {
-      if (error instanceof HttpError && error.retryAfterMs && canHelp(error)) {
-        await pause(Math.min(error.retryAfterMs, LONGEST_RETRY_AFTER_MS), options.signal);
-      }
+      if (error instanceof HttpError) asked = error.retryAfterMs;
       throw error;
     }
   }, { tries: options.tries, signal: options.signal, worthIt, onRetry: options.onRetry });
@@ -96,6 +99,7 @@ async function tryOnce(url: string, options: RequestOptions): Promise<Answer> {
       method,
       headers: { ...(options.json === undefined ? {} : { "content-type": "application/json" }), ...options.headers },
       ...(options.json === undefined ? {} : { body: JSON.stringify(options.json) }),
+      ...(options.form ? { body: new URLSearchParams(options.form) } : {}),
       redirect: "error",
       signal,
       ...(options.client ? { client: options.client } : {}),
@@ -139,15 +143,14 @@ export function describe(body: string): string {
     const value = JSON.parse(body);
     const error = value?.error ?? value;
     if (typeof error?.message === "string") {
-      const reason = error.status && typeof error.status === "string" && error.status !== "Failure"
-        ? error.status
-        : error.reason;
+      const reason = [error.status, error.reason].find((word) => typeof word === "string" && word !== "Failure");
       text = reason ? `${reason}: ${error.message}` : error.message;
     } else if (typeof value?.error === "string") {
       text = value.error_description ? `${value.error}: ${value.error_description}` : value.error;
     }
   } catch { /* not JSON: shown as it is */ }
-  text = redact(text.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim());
+  // Before the text is changed, since a secret of several lines would not be known again, and after it.
+  text = redact(redact(text).replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim());
   return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }
 
