@@ -35,13 +35,18 @@ export async function writeAtomically(path: string, content: string, options: Fi
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw new Problem({
-      tried: `write ${path}`,
-      got: reasonOf(error),
-      fix: `make ${directory} writable for user ${Deno.uid()}, or set MESH_BASE_DIR to a directory that is`,
-      cause: error,
-    });
+    throw unwritable(`write ${path}`, directory, error);
   }
+}
+
+/** What a failed write in `directory` says; the paths that the runtime adds are left out. */
+export function unwritable(tried: string, directory: string, error: unknown): Problem {
+  return new Problem({
+    tried,
+    got: reasonOf(error).replace(/ \(os error \d+\).*$/s, ""),
+    fix: `make ${directory} writable for user ${Deno.uid()}, or set MESH_BASE_DIR to a directory that is`,
+    cause: error,
+  });
 }
 
 /** Makes `directory` and its parents, each new one with mode 755 and the given owner; those that exist stay as they are. */

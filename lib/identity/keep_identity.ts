@@ -1,4 +1,4 @@
-import { makeDirectory, writeAtomically } from "../base/atomic_file.ts";
+import { makeDirectory, unwritable, writeAtomically } from "../base/atomic_file.ts";
 import { logger } from "../base/log.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { ControlPlane } from "../mesh/mod.ts";
@@ -31,17 +31,24 @@ export async function keepIdentity(
   const facts = options.roots ? checkRoots(options.roots) : [];
   const account = { namespace: settings.namespace, name: settings.serviceAccount };
   const ours = { owner: PROXY_USER };
-  await Promise.all([paths.proxyConfig, paths.outputCerts, paths.workloadCredentials].map((path) => makeOurs(path)));
-  const [token] = await Promise.all([
-    keepToken({
-      path: paths.token,
-      issue: (signal) =>
-        kube.serviceAccountToken(account, controlPlane.audience, LIFETIME_SECONDS, signal ? { signal } : {}),
-    }),
-    options.roots ? writeAtomically(paths.root, options.roots, ours) : undefined,
-    writeAtomically(paths.labels, serializeLabels(podLabels(settings)), ours),
-    writeAtomically(paths.annotations, "", ours),
-  ]);
+  const kept = keepToken({
+    path: paths.token,
+    issue: (signal) =>
+      kube.serviceAccountToken(account, controlPlane.audience, LIFETIME_SECONDS, signal ? { signal } : {}),
+  });
+  kept.catch(() => {}); // awaited below, whatever fails before
+  try {
+    await Promise.all([
+      ...[paths.proxyConfig, paths.outputCerts, paths.workloadCredentials].map(makeOurs),
+      options.roots ? writeAtomically(paths.root, options.roots, ours) : undefined,
+      writeAtomically(paths.labels, serializeLabels(podLabels(settings)), ours),
+      writeAtomically(paths.annotations, "", ours),
+    ]);
+  } catch (error) {
+    await kept.then((token) => token[Symbol.asyncDispose](), () => {}); // nothing goes on behind a failure
+    throw error;
+  }
+  const token = await kept;
   log.info(
     `identity spiffe://${controlPlane.trustDomain}/ns/${account.namespace}/sa/${account.name}`,
     {
@@ -55,6 +62,10 @@ export async function keepIdentity(
 
 /** The agent writes into these itself. */
 async function makeOurs(directory: string): Promise<void> {
-  await makeDirectory(directory, PROXY_USER);
-  if (Deno.uid() === 0) await Deno.chown(directory, PROXY_USER.uid, PROXY_USER.gid);
+  try {
+    await makeDirectory(directory, PROXY_USER);
+    if (Deno.uid() === 0) await Deno.chown(directory, PROXY_USER.uid, PROXY_USER.gid);
+  } catch (error) {
+    throw unwritable(`make directory ${directory}`, directory, error);
+  }
 }

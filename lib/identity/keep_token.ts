@@ -13,6 +13,16 @@ export interface KeepTokenOptions {
   issue: (signal?: AbortSignal) => Promise<ServiceAccountToken>;
   now?: () => number;
   random?: () => number;
+  /** Runs something later; returns what calls it off. @default setTimeout */
+  after?: (ms: number, run: () => void) => () => void;
+}
+
+/** What setTimeout can count to. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+function afterTimeout(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 }
 
 /** A token file that stays valid. */
@@ -31,7 +41,7 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
   const stop = new AbortController();
   let current = await issueAndWrite();
   let failures = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let callOff = () => {};
   let running: Promise<void> | undefined;
   plan(renewAfterMs(current, options.random));
 
@@ -43,7 +53,7 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
 
   function plan(waitMs: number): void {
     if (stop.signal.aborted) return;
-    timer = setTimeout(() => void (running = renew()), Math.min(waitMs, 2 ** 31 - 1));
+    callOff = (options.after ?? afterTimeout)(Math.min(waitMs, LONGEST_TIMEOUT_MS), () => running = renew());
   }
 
   async function renew(): Promise<void> {
@@ -73,7 +83,7 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
     expiresAt: () => current.expiresAt,
     async [Symbol.asyncDispose]() {
       stop.abort(new Error("krun ends"));
-      clearTimeout(timer);
+      callOff();
       await running;
     },
   };
