@@ -9,7 +9,7 @@ export interface Preference {
 }
 
 /**
- * Which clusters to try, the best first: only RUNNING ones (and those named, where a name or location is given);
+ * Which clusters to try, the best first: only RUNNING ones, or the one that is named, whatever it is doing (an upgrade is RECONCILING);
  * same region before others, then those labelled `mesh_id`, then those whose names start with `istio`, then by name.
  */
 export function orderClusters(clusters: readonly GkeCluster[], preference: Preference): GkeCluster[] {
@@ -19,7 +19,7 @@ export function orderClusters(clusters: readonly GkeCluster[], preference: Prefe
     cluster.name.startsWith("istio") ? 0 : 1,
   ];
   return clusters
-    .filter((cluster) => cluster.status === "RUNNING")
+    .filter((cluster) => preference.name !== undefined || cluster.status === "RUNNING")
     .filter((cluster) => !preference.name || cluster.name === preference.name)
     .filter((cluster) => !preference.location || cluster.location === preference.location)
     .map((cluster) => ({ cluster, rank: rank(cluster) }))

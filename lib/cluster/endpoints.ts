@@ -1,4 +1,5 @@
 import { decodeBase64 } from "../base/base64.ts";
+import { Problem } from "../base/errors.ts";
 import type { GkeCluster } from "../gcp/gke.ts";
 
 /** One way to a cluster's API server. */
@@ -15,7 +16,7 @@ export interface Endpoint {
  */
 export function endpointsOf(cluster: GkeCluster): Endpoint[] {
   const encoded = cluster.masterAuth.clusterCaCertificate;
-  const ca = encoded ? decodeBase64(encoded) : undefined;
+  const ca = encoded ? caOf(encoded) : undefined;
   const { privateEndpoint, enablePrivateEndpoint } = cluster.privateClusterConfig;
   const { endpoint: dnsEndpoint, allowExternalTraffic } = cluster.controlPlaneEndpointsConfig.dnsEndpointConfig;
   const byAddress = (kind: Endpoint["kind"], address: string): Endpoint => ({ kind, server: urlOf(address), ca });
@@ -28,6 +29,19 @@ export function endpointsOf(cluster: GkeCluster): Endpoint[] {
     found.push({ kind: "DNS endpoint", server: urlOf(dnsEndpoint), ca: undefined });
   }
   return found;
+}
+
+/** @throws {Problem} what the API gives is not a certificate */
+function caOf(encoded: string): string {
+  let pem = "";
+  try {
+    pem = decodeBase64(encoded);
+  } catch { /* said below */ }
+  if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
+  throw new Problem({
+    tried: "read the CA of a GKE cluster",
+    got: "no PEM certificate in masterAuth.clusterCaCertificate",
+  });
 }
 
 /** Addresses come bare, e.g. `34.1.2.3`; IPv6 needs brackets. */
