@@ -32,7 +32,8 @@ export interface Settings extends Values {
 }
 
 /** Variables whose values may hold credentials even though krun only passes them on. */
-export const SECRET_VARIABLE = /^(XDS|CA)_HEADER_|TOKEN|SECRET|PASSWORD|PRIVATE_KEY|CREDENTIAL_DATA/i;
+export const SECRET_VARIABLE =
+  /^(XDS|CA)_HEADER_|TOKEN|SECRET|PASSWORD|PASSWD|PRIVATE_KEY|API_?KEY|AUTHORIZATION|CREDENTIAL_DATA/i;
 
 /**
  * Settles every setting from all layers; of two layers the one whose source comes first in {@link SOURCES} wins.
@@ -68,6 +69,7 @@ export function resolve(layers: readonly Layer[]): Settings {
     else if (root) caRoots[root[1]!] = value;
     else others[variable] = value;
   }
+  for (const value of [namedPorts, caRoots, others, from, ...Object.values(settled)]) Object.freeze(value);
   return Object.freeze({ ...settled as Values, namedPorts, caRoots, others, from });
 }
 

@@ -92,11 +92,6 @@ export function choice<const T extends string>(
   return { variable, help, fallback: extra.fallback, parse, ...flags(extra) };
 }
 
-export function list(variable: string, help: string, extra: Extra = {}): Setting<readonly string[]> {
-  const parse = (value: string) => value.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  return { variable, help, fallback: [], parse, ...flags(extra) };
-}
-
 /** @throws {RangeError} */
 export function parseInteger(value: string, range: { from: number; to: number }): number {
   const number = Number(value);

@@ -1,4 +1,4 @@
-import { choice, integer, list, type Setting, text, toggle } from "./setting.ts";
+import { choice, integer, type Setting, text, toggle } from "./setting.ts";
 
 const PORT = { from: 1, to: 65_535 };
 
@@ -93,7 +93,7 @@ export const TABLE = {
   forwards: text("MESH_FORWARD", "LOCAL_PORT=SERVICE:PORT,…: TCP ports of the loopback that lead to services", {
     flag: "forward",
   }),
-  whiteboxPorts: list("MESH_PORTS", "service ports to route by name besides those learnt from the mesh"),
+  whiteboxPorts: text("WHITEBOX_PORTS", "ports of HTTP services besides those learnt from the mesh, e.g. 8080,9090"),
   grpcXdsBootstrap: text("GRPC_XDS_BOOTSTRAP", "bootstrap file of proxyless gRPC", {
     fallback: "/etc/istio/proxy/grpc_bootstrap.json",
   }),
