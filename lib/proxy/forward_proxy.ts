@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Problem } from "../base/errors.ts";
@@ -31,13 +31,9 @@ export async function startForwardProxy(
     if (target?.protocol !== "http:") {
       return refuse(answer, 400, "a forward proxy takes absolute http:// URLs and CONNECT");
     }
-    const headers = { ...incoming.headers };
-    for (const name of HOP_BY_HOP) delete headers[name];
+    const headers = { ...endToEnd(incoming.headers), host: target.host };
     const outgoing = request(target, { method: incoming.method ?? "GET", headers }, (response) => {
-      const kept = { ...response.headers };
-      delete kept["connection"];
-      delete kept["keep-alive"];
-      answer.writeHead(response.statusCode ?? 502, kept);
+      answer.writeHead(response.statusCode ?? 502, endToEnd(response.headers));
       response.pipe(answer);
       response.on("error", () => answer.destroy());
     });
@@ -47,8 +43,10 @@ export async function startForwardProxy(
   }
 
   function tunnel(incoming: IncomingMessage, client: Duplex, head: Uint8Array): void {
-    const target = /^(.+):(\d+)$/.exec(incoming.url ?? "");
-    if (!target) return void client.end("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    const target = /^(.+):(\d{1,5})$/.exec(incoming.url ?? "");
+    if (!target || Number(target[2]) < 1 || Number(target[2]) > 65_535) {
+      return void client.end("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    }
     keep(client);
     let answered = false;
     const upstream = connect({
@@ -91,6 +89,14 @@ export async function startForwardProxy(
       await closed;
     },
   };
+}
+
+/** The headers that go on: without those of this connection, among them what `connection` names. */
+function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const named = (headers.connection ?? "").toLowerCase().split(",").map((name) => name.trim());
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name) && !named.includes(name)),
+  );
 }
 
 function refuse(answer: ServerResponse, status: number, text: string): void {
