@@ -1,6 +1,6 @@
 import { Problem, UsageError } from "../lib/base/errors.ts";
 import { redact } from "../lib/base/secret.ts";
-import { setUpLogging } from "../lib/base/log.ts";
+import { logger, setUpLogging } from "../lib/base/log.ts";
 import { VERSION } from "../lib/base/version.ts";
 import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
 import { krunHelp, parseKrunArguments } from "./arguments.ts";
@@ -17,22 +17,25 @@ Usage:
 Invoked by the name krun (a link or copy), it is that command.
 `;
 
+/** Whether what reads standard error expects a JSON object a line. */
+let jsonLogs = false;
+
 type Command = (args: readonly string[]) => Promise<number>;
-const COMMANDS: Readonly<Record<string, Command>> = { krun: runKrun };
+const COMMANDS: Readonly<Record<string, Command>> = { krun: runKrun, hgate: runHgate };
+/** Names that the executable answers to when it is linked or copied to them. */
+const NAMES = Object.keys(COMMANDS);
 
 /** Runs the command that the program's own name or the first word names. @returns the exit code */
 export async function main(args: readonly string[], name: string): Promise<number> {
   try {
-    const byName = COMMANDS[name];
-    if (byName) return await byName(args);
-    const [word, ...rest] = args;
+    const [word, ...rest] = NAMES.includes(name) ? [name, ...args] : args;
     if (word === "--version") return print(`${VERSION}\n`);
     if (word === "--help" || word === "help") return print(HELP);
     const command = COMMANDS[word ?? ""];
     if (command) return await command(rest);
     throw new UsageError({
       tried: `run ${word ? `command "${word}"` : "without a command"}`,
-      got: `the commands are ${Object.keys(COMMANDS).join(", ")}`,
+      got: `the commands are ${NAMES.join(", ")}`,
       fix: "cloud-run-mesh --help",
     });
   } catch (error) {
@@ -47,9 +50,11 @@ async function runKrun(args: readonly string[]): Promise<number> {
   const environment = Deno.env.toObject();
   const { debug, logFormat } = resolve([flagLayer(flags), ...environmentLayers(environment)]);
   const terminal = Deno.stderr.isTerminal();
+  const format = logFormat === "auto" ? (terminal ? "text" : "json") : logFormat;
+  jsonLogs = action === "run" && format === "json";
   await setUpLogging({
     level: debug ? "debug" : action === "config" ? "warning" : "info",
-    format: logFormat === "auto" ? (terminal ? "text" : "json") : logFormat,
+    format,
     colour: terminal && !environment["NO_COLOR"],
   });
   if (action === "config") {
@@ -60,15 +65,22 @@ async function runKrun(args: readonly string[]): Promise<number> {
   return await krun(command, { environment, flags });
 }
 
+function runHgate(): Promise<number> {
+  throw new UsageError({
+    tried: "run hgate",
+    got: `version ${VERSION} has krun only: the gateway is not part of it`,
+    fix: "keep the gateway you have; krun works with the original's",
+  });
+}
+
 /** Says why the program ends: the reason for people on standard error. @returns 2 for wrong use, 128 + n for signal n, else 1 */
 function report(error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode;
   const text = error instanceof Problem
-    ? error.message
-    : error instanceof Error
-    ? error.stack ?? error.message
-    : String(error);
-  Deno.stderr.writeSync(new TextEncoder().encode(`krun: cannot ${redact(text)}\n`));
+    ? `cannot ${error.message}`
+    : `unexpected: ${error instanceof Error ? error.stack ?? error.message : String(error)}`;
+  if (jsonLogs) logger("krun").error(text);
+  else Deno.stderr.writeSync(new TextEncoder().encode(`krun: ${redact(text)}\n`));
   return error instanceof UsageError ? 2 : 1;
 }
 

@@ -1,7 +1,8 @@
+import { makeDirectory } from "../base/atomic_file.ts";
 import { UsageError } from "../base/errors.ts";
 import type { InstanceFacts, Settings } from "../settings/mod.ts";
 import type { ControlPlane } from "../mesh/mod.ts";
-import type { Paths } from "../identity/mod.ts";
+import { type Paths, PROXY_USER } from "../identity/mod.ts";
 import { envoyKeepsTunnelEnds, envoyTunnelOverride, type TunnelOptions } from "../tunnel/mod.ts";
 import type { RunningProxy } from "./engine.ts";
 import { envoyVersion } from "./envoy_version.ts";
@@ -10,6 +11,7 @@ import { instanceIp } from "./instance_ip.ts";
 import { type BootstrapResources, startPilotAgent } from "./pilot_agent.ts";
 import {
   hasIpv6Loopback,
+  parseExtraPorts,
   parseForwards,
   watchWhitebox,
   whiteboxAppEnvironment,
@@ -76,17 +78,20 @@ export async function startSidecar(options: SidecarOptions, signal: AbortSignal)
 
 /** Everything of whitebox mode that is known before Envoy starts. */
 function whiteboxPlan(settings: Settings, paths: Paths) {
-  const forwards = settings.forwards ? parseForwards(settings.forwards, [settings.appPort, settings.tunnelPort]) : [];
-  const files = {
-    scopesFile: `${paths.proxyConfig}/krun-scopes.json`,
-    luaFile: `${paths.proxyConfig}/krun-lua.json`,
+  const options = {
+    directory: `${paths.proxyConfig}/whitebox`,
+    forwards: settings.forwards ? parseForwards(settings.forwards, [settings.appPort, settings.tunnelPort]) : [],
+    namespace: settings.namespace,
+    domain: "cluster.local",
   };
-  const names = { namespace: settings.namespace, domain: "cluster.local" };
-  const ipv6 = hasIpv6Loopback();
+  const extraPorts = parseExtraPorts(settings.whiteboxPorts ?? "");
   return {
-    bootstrap: whiteboxBootstrap({ ...files, forwards, ipv6 }),
-    writeInitialFiles: () => writeInitialFiles({ ...files, ...names }),
-    watch: () => watchWhitebox({ ...files, ...names, extraPorts: settings.whiteboxPorts.map(Number) }),
+    bootstrap: whiteboxBootstrap({ ...options, ipv6: hasIpv6Loopback() }),
+    async writeInitialFiles() {
+      await makeDirectory(options.directory, PROXY_USER);
+      await writeInitialFiles(options);
+    },
+    watch: () => watchWhitebox({ ...options, extraPorts }),
   };
 }
 

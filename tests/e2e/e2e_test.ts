@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { e2eSettings } from "./settings.ts";
+import { startE2eWorld } from "./world.ts";
+import { credentialRights } from "./rights_steps.ts";
+import { inbound } from "./inbound_steps.ts";
+import { outbound } from "./outbound_steps.ts";
+import { sidecarContainer } from "./sidecar_container_steps.ts";
+import { tunnels } from "./tunnel_steps.ts";
+
+const settings = await e2eSettings(Deno.env.toObject());
+
+/** A long run says where it is. */
+function say(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`e2e: ${text}\n`));
+}
+
+Deno.test({
+  name: "krun in real containers against a real cluster",
+  sanitizeOps: false,
+  sanitizeResources: false, // children of the engine outlive the steps that started them
+  async fn(t) {
+    await using world = await startE2eWorld(settings, say);
+    await t.step("credentials of the run have no more rights than the original's Role", () => credentialRights(world));
+    for (const runtime of Object.keys(settings.runtimes)) {
+      const step = (name: string, run: () => Promise<void>) =>
+        t.step(`${runtime}: ${name}`, async () => {
+          const started = performance.now();
+          await run();
+          say(`${runtime}: ${name}: ${Math.round(performance.now() - started)} ms`);
+        });
+      await step("fortio as the app reaches the mesh and is reached from it", async () => {
+        await using krun = world.startKrun(runtime, {
+          env: { MESH_FORWARD: "7078=echo:8078,7080=echo:8080" },
+          command: ["/usr/local/bin/fortio", "server"],
+        });
+        await krun.said("in the mesh after", 60_000);
+        await outbound(world, krun, step);
+        await inbound(world, krun, step);
+        assert.equal(krun.ended, false);
+      });
+      await step("no byte is lost in a tunnel", () => tunnels(world, runtime, step));
+      if (settings.beside[runtime]?.length) {
+        await step("an app in a container of its own", () => sidecarContainer(world, runtime));
+      }
+    }
+  },
+});

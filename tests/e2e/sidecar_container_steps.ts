@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { Container } from "./container.ts";
+import { NAMESPACE, SERVICE } from "./objects.ts";
+import { eventually } from "./process.ts";
+import { type E2eWorld, FORTIO, GOLDEN } from "./world.ts";
+
+/** krun without a command, and the app as it is in another container of the same network. */
+export async function sidecarContainer(world: E2eWorld, runtime: string): Promise<void> {
+  await using krun = world.startKrun(runtime, { image: GOLDEN });
+  await krun.said("proxy ready", 60_000);
+  assert.doesNotMatch(krun.log(), /in the mesh after/, "it must wait for the app");
+  const prefix = world.settings.beside[runtime]!.map((word) => word.replaceAll("{name}", krun.options.name));
+  await using _app = Container.start(world.settings, runtime, {
+    image: FORTIO,
+    name: `${krun.options.name}-app`,
+    entrypoint: "/usr/local/bin/fortio",
+    command: ["server", "-http-port", "127.0.0.1:8080"],
+  }, prefix);
+  await krun.said("in the mesh after", 60_000);
+  await eventually("the app behind the gate", async () => {
+    const { stdout, stderr } = await world.cluster.exec(
+      NAMESPACE,
+      "deployment/echo",
+      "echo",
+      "/usr/local/bin/fortio",
+      "curl",
+      `http://${SERVICE}:8080/debug`,
+    );
+    assert.match(stdout + stderr, /URI=spiffe:\/\/cluster\.local\/ns\/krun-e2e\/sa\/echo/i);
+    return true;
+  }).catch((error) => {
+    throw new Error(`${error.message}\n${krun.log()}`);
+  });
+}

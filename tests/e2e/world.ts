@@ -1,0 +1,170 @@
+import { createAuthority } from "../emulators/certificates.ts";
+import { Cluster } from "./cluster.ts";
+import { buildImage, Container } from "./container.ts";
+import { frontEndConfig, gateConfig, tokenResource } from "./envoy_configs.ts";
+import { tokenSigner } from "./id_token.ts";
+import {
+  echo,
+  envoyPod,
+  istiodOutside,
+  meshEnv,
+  NAMESPACE,
+  namespace,
+  registration,
+  runnerRights,
+  SERVICE,
+  SNI,
+} from "./objects.ts";
+import { eventually, must } from "./process.ts";
+import type { E2eSettings } from "./settings.ts";
+
+export const GOLDEN = "localhost/krun-e2e/golden:test";
+export const FORTIO = "localhost/krun-e2e/fortio:test";
+
+/** Everything around a krun container: echo pod, gate, front end, registration, and the credentials of a run. */
+export interface E2eWorld extends AsyncDisposable {
+  settings: E2eSettings;
+  cluster: Cluster;
+  /** Kubeconfig of an account that has the original's rights and no others. */
+  runnerKubeconfig: string;
+  /** Where the front end answers for this process, and what it must be asked with. */
+  frontEnd: { address: string; port: number; host: string; ca: string; idToken: () => string };
+  peer: string;
+  startKrun(
+    runtime: string,
+    options?: Partial<
+      { image: string; env: Record<string, string>; command: readonly string[]; mounts: Record<string, string> }
+    >,
+  ): Container;
+}
+
+/** Builds the images, brings the objects about and waits until all pods are ready. */
+export async function startE2eWorld(settings: E2eSettings, say: (text: string) => void): Promise<E2eWorld> {
+  const cluster = new Cluster(settings.kubeconfig);
+  const directory = await Deno.makeTempDir({ prefix: "krun-e2e-" });
+  say("images");
+  await must([settings.compiler, "task", "compile"], { timeoutMs: 300_000 });
+  await must([settings.compiler, "compile", "--no-check", "-q", "-A", "-o", `${directory}/peer`, "tests/e2e/peer.ts"]);
+  await buildImage(settings, GOLDEN, "samples/golden/Dockerfile", { BASE: settings.base });
+  await buildImage(settings, FORTIO, "samples/fortio/Dockerfile", { BASE: GOLDEN, FORTIO: settings.fortio });
+  if (settings.load.length > 0) await must([...settings.load, FORTIO], { timeoutMs: 300_000 });
+
+  say("objects");
+  await cluster.tryKubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true");
+  await cluster.apply(namespace);
+  await eventually(
+    "the namespace's default account",
+    async () => (await cluster.tryKubectl("-n", NAMESPACE, "get", "serviceaccount", "default")).code === 0 || undefined,
+  );
+  const istiod = settings.istiodAddress || await nodeAddress(cluster);
+  const root = await cluster.get<{ data: Record<string, string> }>(
+    "-n",
+    "istio-system",
+    "configmap",
+    "istio-ca-root-cert",
+  );
+  await cluster.apply(
+    ...runnerRights(),
+    meshEnv({
+      PROJECT_ID: "e2e-project",
+      PROJECT_NUMBER: "1234567890",
+      CLUSTER_NAME: "e2e",
+      CLUSTER_LOCATION: "us-central1",
+      IMCON_ADDR: istiod,
+      MCON_ADDR: istiod,
+      TRUST_DOMAIN: "cluster.local",
+      CAROOT_ISTIOD: root.data["root-cert.pem"]!,
+    }),
+    ...echo(FORTIO),
+    ...(settings.istiodAddress ? [] : [istiodOutside(istiod)]),
+  );
+  const signer = tokenSigner();
+  const authority = createAuthority("e2e front end CA");
+  const host = `${SERVICE}.a.run.app`;
+  const certificate = authority.issue({ commonName: host, subjectAltNames: ["*.a.run.app"] });
+  await cluster.apply(
+    ...envoyPod(
+      "front-end",
+      FORTIO,
+      frontEndConfig({ service: SERVICE, container: settings.containerAddress, jwk: signer.jwk }),
+      { "tls.crt": certificate.certificatePem, "tls.key": certificate.privateKeyPem },
+      { port: 443, targetPort: 8443 },
+    ),
+  );
+  const serviceIp = async (name: string) =>
+    (await cluster.get<{ spec: { clusterIP: string } }>("-n", NAMESPACE, "service", name)).spec.clusterIP;
+  const idToken = () => signer.idToken(`https://${host}`);
+  await cluster.apply(
+    ...envoyPod(
+      "gate",
+      FORTIO,
+      gateConfig({ service: SERVICE, sni: SNI, frontEnd: await serviceIp("front-end") }),
+      { "ca.crt": authority.certificatePem, "token.json": JSON.stringify(tokenResource(idToken())) },
+      { port: 15_442, targetPort: 15_442 },
+    ),
+  );
+  await cluster.apply(...registration(await serviceIp("gate")));
+  const runnerKubeconfig = `${directory}/kubeconfig`;
+  await Deno.writeTextFile(runnerKubeconfig, await limitedKubeconfig(cluster));
+  await Deno.chmod(directory, 0o755);
+  say("pods");
+  for (const name of ["echo", "front-end", "gate"]) {
+    await cluster.kubectl("-n", NAMESPACE, "rollout", "status", `deployment/${name}`, "--timeout=120s");
+  }
+  const pods = await cluster.get<{ items: { status: { podIP: string } }[] }>(
+    "-n",
+    NAMESPACE,
+    "pods",
+    "-l",
+    "app=front-end",
+  );
+
+  return {
+    settings,
+    cluster,
+    runnerKubeconfig,
+    peer: `${directory}/peer`,
+    frontEnd: { address: pods.items[0]!.status.podIP, port: 8443, host, ca: authority.certificatePem, idToken },
+    startKrun(runtime, options = {}) {
+      return Container.start(settings, runtime, {
+        image: options.image ?? FORTIO,
+        name: `krun-e2e-${crypto.randomUUID().slice(0, 8)}`,
+        env: {
+          KUBECONFIG: "/e2e/kubeconfig",
+          WORKLOAD_NAME: SERVICE,
+          MESH_DEBUG: "true",
+          KRUN_LOG_FORMAT: "text",
+          ...options.env,
+        },
+        mounts: { [directory]: "/e2e", ...options.mounts },
+        ...(options.command ? { command: options.command } : {}),
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await cluster.tryKubectl("delete", "namespace", NAMESPACE, "--wait=false");
+      if (!settings.istiodAddress) {
+        await cluster.tryKubectl("-n", "istio-system", "delete", "service", "krun-e2e-istiod");
+      }
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
+
+/** The administrator's cluster with the runner's token in place of the administrator. */
+async function limitedKubeconfig(cluster: Cluster): Promise<string> {
+  const own = JSON.parse(await cluster.kubectl("config", "view", "--raw", "--minify", "-o", "json"));
+  const token = (await cluster.kubectl("-n", NAMESPACE, "create", "token", "krun-runner", "--duration=2h")).trim();
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: own.clusters,
+    users: [{ name: "krun-runner", user: { token } }],
+    contexts: [{ name: "e2e", context: { cluster: own.clusters[0].name, user: "krun-runner", namespace: NAMESPACE } }],
+    "current-context": "e2e",
+  });
+}
+
+async function nodeAddress(cluster: Cluster): Promise<string> {
+  const nodes = await cluster.get<{ items: { status: { addresses: { type: string; address: string }[] } }[] }>("nodes");
+  return nodes.items[0]!.status.addresses.find(({ type }) => type === "InternalIP")!.address;
+}
