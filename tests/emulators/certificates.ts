@@ -36,11 +36,11 @@ export interface CertificateAuthority extends CertifiedKey {
 /** Clocks of two machines differ: a certificate is valid this long before it was made. */
 const BACKDATED_SECONDS = 300;
 
-/** A root with the given common name, valid for ten years. */
-export function createAuthority(commonName: string): CertificateAuthority {
-  const root = rsaKeyPair();
-  // One leaf key for all certificates of an authority: making an RSA key is most of an emulator's start-up time.
-  let leaf: KeyPair | undefined;
+/** One leaf key for all certificates of the process: making an RSA key is most of an emulator's start-up time. */
+let leaf: KeyPair | undefined;
+
+/** A root with the given common name, valid for ten years; with a new key unless one is given. */
+export function createAuthority(commonName: string, root: KeyPair = rsaKeyPair()): CertificateAuthority {
   const subject = subjectOf(commonName, []);
   const certificatePem = sign({
     publicKeyPem: root.publicKeyPem,

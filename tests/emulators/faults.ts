@@ -15,7 +15,7 @@ export interface FaultRule {
   /** Of the answer, lower case, e.g. `{"retry-after": "1"}`. @default {"content-type": "application/json"} */
   headers?: Record<string, string>;
   /**
-   * - `reset`: the connection (in HTTP/2: the stream) ends without an answer
+   * - `reset`: the connection (at the front end in HTTP/2: the stream) ends without an answer
    * - `hang`: no answer until the emulator is disposed of
    * - `malformed`: an answer that says it is JSON and breaks off in the middle
    */

@@ -8,6 +8,7 @@ import {
   createServer,
   type ServerHttp2Stream,
 } from "node:http2";
+import { request as requestOverHttp1 } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createAuthority } from "./certificates.ts";
 import { startFrontEnd } from "./front_end.ts";
@@ -101,6 +102,33 @@ Deno.test("front end: a reset of the container is a reset for the client, not an
   stream.on("data", () => stream.write("go on"));
   assert.notEqual(await closeOf(stream), 0);
   assert.equal(world.frontEnd.faults.requests[0]?.outcome, "reset");
+});
+
+Deno.test("front end: a reset of the container cuts an HTTP/1.1 answer off", async () => {
+  await using world = await start((stream) => {
+    // Without trailers to wait for, Deno 2.9.6 turns `close(8)` after the request's end into a clean end.
+    stream.respond({ ":status": 200 }, { waitForTrailers: true });
+    stream.write("part");
+    stream.resume();
+    setTimeout(() => stream.close(8), 50);
+  });
+  const ended = await new Promise<string>((resolve) => {
+    const outgoing = requestOverHttp1({
+      host: "127.0.0.1",
+      port: world.frontEnd.port,
+      servername: "hello.a.run.app",
+      ca: authority.certificatePem,
+      headers: { host: "hello.a.run.app" },
+      agent: false,
+    }, (incoming) => {
+      incoming.resume();
+      incoming.on("end", () => resolve("a clean end"));
+      incoming.on("error", () => resolve("cut off"));
+    });
+    outgoing.on("error", () => resolve("cut off"));
+    outgoing.end();
+  });
+  assert.equal(ended, "cut off");
 });
 
 Deno.test("front end: a reset of the client reaches the container", async () => {

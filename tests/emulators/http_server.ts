@@ -1,16 +1,13 @@
 /**
- * The HTTP server under the request-and-answer emulators: plain HTTP/1.1, or TLS with HTTP/2 and HTTP/1.1.
+ * The HTTP server under the request-and-answer emulators: HTTP/1.1, plain or over TLS.
  *
- * On node:http and node:http2 rather than Deno.serve: a `reset` fault needs the connection, and the Kubernetes emulator
- * the client's certificate; Deno.serve gives neither.
+ * On node:http and node:https rather than Deno.serve: a `reset` fault needs the connection, and the Kubernetes emulator
+ * the client's certificate; Deno.serve gives neither. Not HTTP/2, which a real API server offers too: when a client
+ * closes such a connection Deno 2.9.6 may abort the process (https://github.com/denoland/deno/issues/36788).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-} from "node:http2";
+import type { Http2SecureServer } from "node:http2";
+import { createServer as createSecureServer } from "node:https";
 import { Buffer } from "node:buffer";
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -55,9 +52,6 @@ export interface HttpServer extends AsyncDisposable {
   faults: Faults;
 }
 
-type Incoming = IncomingMessage | Http2ServerRequest;
-type Outgoing = ServerResponse | Http2ServerResponse;
-
 /** An answer with a JSON body. */
 export function jsonAnswer(status: number, value: unknown, headers: Record<string, string> = {}): EmulatedAnswer {
   return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(value) };
@@ -67,7 +61,7 @@ export function jsonAnswer(status: number, value: unknown, headers: Record<strin
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const faults = new Faults();
   const ending = new AbortController();
-  const listener = (incoming: Incoming, outgoing: Outgoing) => {
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // A client that goes away makes both emit errors, which would end the process if nobody listened.
     incoming.on("error", () => {});
     outgoing.on("error", () => {});
@@ -94,14 +88,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
 function createListener(
   tls: HttpServerOptions["tls"],
-  listener: (incoming: Incoming, outgoing: Outgoing) => void,
-): Server | Http2SecureServer {
+  listener: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
+): Server {
   if (!tls) return createServer(listener);
   return createSecureServer({
     cert: tls.certificatePem,
     key: tls.privateKeyPem,
     ca: tls.clientCaPem,
-    allowHTTP1: true,
     requestCert: true,
     // A caller without a certificate may still have a token.
     rejectUnauthorized: false,
@@ -127,8 +120,8 @@ export function closer(server: Server | Http2SecureServer): () => Promise<void> 
 }
 
 async function exchange(
-  incoming: Incoming,
-  outgoing: Outgoing,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
   options: HttpServerOptions,
   faults: Faults,
   ending: AbortSignal,
@@ -153,13 +146,11 @@ async function exchange(
   outgoing.end(body);
 }
 
-function reset(incoming: Incoming): void {
-  // 2 = INTERNAL_ERROR of RFC 9113 section 7: the stream ends, others on the connection go on.
-  if ("stream" in incoming && incoming.stream) incoming.stream.close(2);
-  else incoming.socket.destroy();
+function reset(incoming: IncomingMessage): void {
+  incoming.socket.destroy();
 }
 
-async function readRequest(incoming: Incoming, options: HttpServerOptions): Promise<EmulatedRequest> {
+async function readRequest(incoming: IncomingMessage, options: HttpServerOptions): Promise<EmulatedRequest> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Uint8Array);
   const headers: Record<string, string> = {};

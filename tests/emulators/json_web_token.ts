@@ -1,7 +1,7 @@
 /** RS256 JSON Web Tokens (RFC 7515, RFC 7519): what Google's ID tokens and a cluster's service account tokens are. */
 import { createPublicKey, createSign, createVerify, randomUUID } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { rsaKeyPair } from "./certificates.ts";
+import { type KeyPair, rsaKeyPair } from "./certificates.ts";
 
 /** The claims of a token; times are seconds since 1970. */
 export interface Claims {
@@ -26,9 +26,8 @@ export interface TokenSigner {
   jwks: JsonWebKeySet;
 }
 
-/** A signer with a new RSA key and a random key id. */
-export function createSigner(): TokenSigner {
-  const { publicKeyPem, privateKeyPem } = rsaKeyPair();
+/** A signer with a random key id; with a new key unless one is given. */
+export function createSigner({ publicKeyPem, privateKeyPem }: KeyPair = rsaKeyPair()): TokenSigner {
   const kid = randomUUID();
   const jwk = createPublicKey(publicKeyPem).export({ format: "jwk" });
   return {

@@ -51,6 +51,8 @@ export interface KubernetesOptions extends Partial<KubernetesState> {
   userOfToken?: (token: string) => string | undefined;
   /** @default a new one */
   authority?: CertificateAuthority;
+  /** @default one with a new key */
+  signer?: TokenSigner;
 }
 
 /** How a kubeconfig user authenticates; a token only when no certificate is given. */
@@ -71,9 +73,14 @@ interface User {
   groups: string[];
 }
 
-/** Starts an API server on a free port, over TLS. */
+/** Starts an API server on a free port, over TLS with HTTP/1.1. */
 export async function startKubernetes(options: KubernetesOptions = {}): Promise<KubernetesEmulator> {
-  const { userOfToken = () => undefined, authority = createAuthority("cluster-ca"), ...given } = options;
+  const {
+    userOfToken = () => undefined,
+    authority = createAuthority("cluster-ca"),
+    signer = createSigner(),
+    ...given
+  } = options;
   const state: KubernetesState = {
     gitVersion: "v1.32.4-gke.1106006",
     ready: true,
@@ -86,7 +93,6 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     apiAudience: "https://kubernetes.default.svc",
     ...given,
   };
-  const signer = createSigner();
   const server = authority.issue({
     commonName: "kube-apiserver",
     subjectAltNames: ["127.0.0.1", "localhost", "kubernetes.default.svc"],

@@ -3,9 +3,10 @@
  * front end. What a test or the demo wants otherwise it changes in the `state` of the emulator in question.
  */
 import { AccessTokens } from "./access_tokens.ts";
-import { type CertificateAuthority, createAuthority } from "./certificates.ts";
+import { type CertificateAuthority, createAuthority, type KeyPair, rsaKeyPair } from "./certificates.ts";
 import { type CloudRunService, type FrontEndEmulator, startFrontEnd } from "./front_end.ts";
 import { gkeCluster, type GkeEmulator, startGke } from "./gke.ts";
+import { createSigner } from "./json_web_token.ts";
 import { type KubernetesEmulator, type Permission, startKubernetes } from "./kubernetes.ts";
 import { type MetadataEmulator, startMetadata } from "./metadata.ts";
 import { type ResourceManagerEmulator, startResourceManager } from "./resource_manager.ts";
@@ -50,6 +51,12 @@ export interface World extends AsyncDisposable {
   environment: Record<string, string>;
 }
 
+/**
+ * Keys of worlds that are gone, for the next one: a second of computing saved. No two worlds that exist at the same
+ * time share a key, and key ids are always new.
+ */
+const idleKeys: KeyPair[] = [];
+
 /** Starts all emulators, each on a free port of 127.0.0.1. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const projectId = options.projectId ?? "demo-project";
@@ -58,8 +65,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const clusterName = options.clusterName ?? "istio-demo";
   const namespace = options.namespace ?? "demo";
   const email = options.email ?? `k8s-${namespace}@${projectId}.iam.gserviceaccount.com`;
-  const meshAuthority = createAuthority("istio-root");
-  const publicAuthority = createAuthority("emulated public CA");
+  await using started = new AsyncDisposableStack();
+  const newKey = () => started.adopt(idleKeys.pop() ?? rsaKeyPair(), (key) => void idleKeys.push(key));
+  const meshAuthority = createAuthority("istio-root", newKey());
+  const publicAuthority = createAuthority("emulated public CA", newKey());
   const accessTokens = new AccessTokens();
   const meshEnv: Record<string, string> = {
     PROJECT_ID: projectId,
@@ -74,10 +83,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     ...options.meshEnv,
   };
 
-  await using started = new AsyncDisposableStack();
-  const metadata = started.use(await startMetadata({ projectId, projectNumber, region, email, accessTokens }));
+  const google = createSigner(newKey());
+  const metadata = started.use(
+    await startMetadata({ projectId, projectNumber, region, email, accessTokens, signer: google }),
+  );
   const kubernetes = started.use(
     await startKubernetes({
+      authority: createAuthority("cluster-ca", newKey()),
+      signer: createSigner(newKey()),
       issuer: `https://container.googleapis.com/v1/projects/${projectId}/locations/${region}/clusters/${clusterName}`,
       userOfToken: (token) => accessTokens.ownerOf(token),
       configMaps: { "istio-system": { "mesh-env": meshEnv } },
