@@ -7,7 +7,13 @@ export interface AbortableConn {
   close(): void;
 }
 
-const LIBC = "libc.so.6";
+/** Absolute names let `--allow-ffi=<path>` grant the one library; the loader's own search needs `--allow-ffi` for all. */
+const LIBRARIES = [
+  "/lib/x86_64-linux-gnu/libc.so.6",
+  "/lib/aarch64-linux-gnu/libc.so.6",
+  "/lib64/libc.so.6",
+  "libc.so.6",
+];
 const SYMBOLS = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -20,11 +26,13 @@ const AF_INET = 2;
 /** Descriptors are looked for up to here; a container's limit is seldom above. */
 const MOST_DESCRIPTORS = 65_536;
 
+type Calls = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
 let libc: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
-/** True where {@link abort} really sends a RST: Linux, and `--allow-ffi` is granted. */
+/** True where {@link abort} really sends a RST: Linux with glibc, and `--allow-ffi` for it. */
 export function canAbort(): boolean {
-  return Deno.build.os === "linux" && Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  return symbols() !== undefined;
 }
 
 /**
@@ -35,10 +43,9 @@ export function canAbort(): boolean {
  * dissolves a TCP association with a RST (connect(2), Linux); the socket is found by its two ports, since Deno keeps descriptors to itself.
  */
 export function abort(conn: AbortableConn): void {
-  if (canAbort()) {
-    const descriptor = descriptorOf(conn);
-    if (descriptor !== undefined) symbols().connect(descriptor, new Uint8Array(16), 16);
-  }
+  const calls = symbols();
+  const descriptor = calls && descriptorOf(calls, conn);
+  if (descriptor !== undefined) calls!.connect(descriptor, new Uint8Array(SOCKADDR_BYTES), 16);
   closeQuietly(conn);
 }
 
@@ -48,16 +55,24 @@ export function closeAbortLibrary(): void {
   libc = undefined;
 }
 
-function symbols() {
-  libc ??= Deno.dlopen(LIBC, SYMBOLS);
-  return libc.symbols;
+function symbols(): Calls | undefined {
+  if (libc || Deno.build.os !== "linux") return libc?.symbols;
+  for (const path of LIBRARIES) {
+    if (Deno.permissions.querySync({ name: "ffi", path }).state !== "granted") continue;
+    try {
+      libc = Deno.dlopen(path, SYMBOLS);
+      return libc.symbols;
+    } catch {
+      // Another distribution keeps it elsewhere.
+    }
+  }
+  return undefined;
 }
 
 /** Both ports and both addresses of a TCP connection are one socket's alone, and it cannot be closed while `conn` is open. */
-function descriptorOf(conn: AbortableConn): number | undefined {
+function descriptorOf({ getsockname, getpeername }: Calls, conn: AbortableConn): number | undefined {
   const { localAddr, remoteAddr } = conn;
   if (localAddr.transport !== "tcp" || remoteAddr.transport !== "tcp") return undefined;
-  const { getsockname, getpeername } = symbols();
   const address = new Uint8Array(SOCKADDR_BYTES);
   const length = new Uint32Array([SOCKADDR_BYTES]);
   const named = (read: typeof getsockname, descriptor: number, wanted: Deno.NetAddr) => {

@@ -1,7 +1,7 @@
 import { type AppResponse, exchangeWithApp, writeBody } from "./app_exchange.ts";
 import { type Framing, readBody, requestFraming } from "./http1/body.ts";
 import { ByteReader } from "./http1/byte_reader.ts";
-import { Http1Error } from "./http1/errors.ts";
+import { Http1Error, NotHttp1 } from "./http1/errors.ts";
 import { headBytes, type Http1RequestHead, readRequestHead, valueOf } from "./http1/head.ts";
 import { closeQuietly, writeAll } from "./http2/byte_conn.ts";
 import type { Field } from "./http2/static_table.ts";
@@ -36,7 +36,9 @@ export async function answerHttp1(
     if (!app) return await answerText(conn, 503, APP_DOWN);
     await forward(conn, reader, head, framing, app);
   } catch (error) {
-    if (error instanceof Http1Error) await answerText(conn, error.status, `${error.message}\n`).catch(() => {});
+    if (error instanceof Http1Error && !(error instanceof NotHttp1)) {
+      await answerText(conn, error.status, `${error.message}\n`).catch(() => {});
+    }
   } finally {
     if (app) closeQuietly(app);
     closeQuietly(conn);

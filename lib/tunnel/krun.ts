@@ -1,7 +1,7 @@
 import { Problem, reasonOf } from "../base/errors.ts";
-import { closeAbortLibrary } from "./abort.ts";
+import { canAbort, closeAbortLibrary } from "./abort.ts";
 import type { TunnelEnd, TunnelEngine, TunnelOptions, TunnelStats } from "./engine.ts";
-import { missingPermission, type ServerOptions, TunnelServer } from "./server.ts";
+import { type ServerOptions, TunnelServer } from "./server.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
 const PORT = 15_009;
@@ -17,13 +17,9 @@ export const krunTunnel: TunnelEngine = {
 export async function serveKrunTunnel(options: TunnelOptions, workerUrl?: URL): Promise<TunnelEnd> {
   const wanted = options.port ?? PORT;
   const tried = `serve tunnels on port ${wanted}`;
-  const missing = missingPermission();
-  if (missing) {
-    throw new Problem({
-      tried,
-      got: `permission ${missing} is not granted`,
-      fix: `run or compile with ${missing}=libc.so.6`,
-    });
+  if (Deno.build.os === "linux" && !canAbort()) {
+    // Without it a client's reset would reach the app as a clean end.
+    throw new Problem({ tried, got: "libc cannot be called", fix: "run or compile with --allow-ffi" });
   }
   const threads = Math.min(MOST_WORKERS, Math.max(1, Math.trunc(options.workers ?? 1)));
   let server: TunnelServer;

@@ -1,4 +1,3 @@
-import { canAbort } from "./abort.ts";
 import { AppHttp2 } from "./app_http2.ts";
 import type { TunnelOptions, TunnelStats } from "./engine.ts";
 import { closeQuietly } from "./http2/byte_conn.ts";
@@ -130,9 +129,4 @@ async function readPreface(socket: Deno.TcpConn): Promise<{ isHttp2: boolean; by
     }
     if (length >= PREFACE.length) return { isHttp2: true, bytes: bytes.subarray(PREFACE.length, length) };
   }
-}
-
-/** Says why this process cannot serve tunnels, or undefined when it can. */
-export function missingPermission(): string | undefined {
-  return Deno.build.os !== "linux" || canAbort() ? undefined : "--allow-ffi";
 }

@@ -5,3 +5,11 @@ export class Http1Error extends Error {
     super(message);
   }
 }
+
+/** The first line is no HTTP at all: whoever speaks something else could not read an answer either. */
+export class NotHttp1 extends Http1Error {
+  override name = "NotHttp1";
+  constructor() {
+    super(400, "no HTTP request");
+  }
+}

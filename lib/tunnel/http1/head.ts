@@ -1,6 +1,6 @@
 import type { Field } from "../http2/static_table.ts";
 import type { ByteReader } from "./byte_reader.ts";
-import { Http1Error } from "./errors.ts";
+import { Http1Error, NotHttp1 } from "./errors.ts";
 
 /** Start line and header fields together; the same limit as for HTTP/2. */
 export const MAX_HEAD_BYTES = 65_536;
@@ -21,12 +21,12 @@ export interface Http1ResponseHead {
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const BAD_VALUE = /[\0\r\n]/;
 
-/** Null when the client ended without a request. @throws {Http1Error} */
+/** Null when the client ended without a request. @throws {NotHttp1} for a first line that is no request line; {Http1Error} */
 export async function readRequestHead(reader: ByteReader): Promise<Http1RequestHead | null> {
   const line = await reader.line(MAX_HEAD_BYTES);
   if (line === null) return null;
   const [, method, target] = /^(\S+) (\S+) HTTP\/1\.[01]$/.exec(line) ?? [];
-  if (!method || !target || !TOKEN.test(method)) throw new Http1Error(400, "no request line");
+  if (!method || !target || !TOKEN.test(method)) throw new NotHttp1();
   return { method, target, fields: await readFields(reader, MAX_HEAD_BYTES - line.length) };
 }
 
