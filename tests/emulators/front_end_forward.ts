@@ -40,12 +40,17 @@ export class ContainerConnections implements Disposable {
     const forget = () => {
       const left = (this.#connections.get(port) ?? []).filter((other) => other !== connection);
       this.#connections.set(port, left);
+    };
+    const fail = () => {
+      forget();
       for (const stream of connection.streams) stream.destroy();
     };
     session.once("connect", () => session.setLocalWindowSize(WINDOW_BYTES));
-    session.on("error", forget);
+    session.on("error", fail);
+    // A container that stops takes nothing new. It would end what it has begun, as Cloud Run lets it; but Deno 2.9.6
+    // cancels the open streams of a connection at a GOAWAY, so that their clients get 503 or a reset here.
     session.on("goaway", forget);
-    session.on("close", forget);
+    session.on("close", fail);
     return connection;
   }
 
@@ -56,7 +61,7 @@ export class ContainerConnections implements Disposable {
 
 /**
  * Sends a request to the container on `port` and its answer back. Either side may end first; a reset of one is a reset
- * of the other. Without an answer the client gets `unavailable()`; after `timeoutMs`, `timedOut()` or a reset.
+ * of the other. Without an answer the client gets `refuse(503)`; after `timeoutMs`, `refuse(504)` or, when the answer has begun, a reset.
  */
 export function forward(
   exchange: Exchange,

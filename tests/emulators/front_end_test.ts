@@ -161,6 +161,16 @@ Deno.test("front end: 504 at the request timeout", async () => {
   assert.equal((await send(client, { ":path": "/slow" })).headers[":status"], 504);
 });
 
+Deno.test("front end: the next container gets a connection of its own", async () => {
+  await using frontEnd = await start({ allowUnauthenticated: true }, 1);
+  await using client = open(frontEnd);
+  for (let instance = 0; instance < 2; instance++) {
+    await using container = startContainer();
+    frontEnd.state.services.hello = { port: container.port, allowUnauthenticated: true };
+    assert.equal((await send(client, {})).headers[":status"], 200);
+  }
+});
+
 Deno.test("front end: HTTP/1.1 clients", async () => {
   await using container = startContainer();
   await using frontEnd = await start({}, container.port);
