@@ -87,7 +87,7 @@ async function startProxy(
   signals: Signals,
 ): Promise<RunningProxy> {
   const { proxy, appPort } = settings;
-  if (proxy === "plain") return await startPlainProxy({ appPort, environment });
+  if (proxy === "plain") return await startPlainProxy({ appPort, environment, port: settings.proxyPort });
   if (proxy === "none" || !mesh) return noProxy(appPort);
   const tunnel = settings.tunnel === "envoy"
     ? { port: settings.tunnelPort, routes: tunnelRoutes(settings, PORTS.inbound), appPort }

@@ -19,7 +19,7 @@ export interface AgentOptions {
 }
 
 /** Ports of a sidecar, https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio. */
-export const PORTS = { admin: 15_000, status: 15_020, ready: 15_021, inbound: 15_003, whitebox: 15_007 } as const;
+export const PORTS = { admin: 15_000, status: 15_020, ready: 15_021, inbound: 15_003 } as const;
 
 /** Variables of these kinds, from wherever settings come, are the agent's. */
 const PASSED_ON =

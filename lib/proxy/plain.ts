@@ -1,14 +1,13 @@
 import { logger } from "../base/log.ts";
 import type { RunningProxy } from "./engine.ts";
-import { PORTS } from "./agent_environment.ts";
 import { startForwardProxy } from "./forward_proxy.ts";
 import { whiteboxAppEnvironment } from "./whitebox/mod.ts";
 
 /** A forward proxy without mesh features in Envoy's place; tunnels go straight to the app. */
 export async function startPlainProxy(
-  options: { appPort: number; environment: Readonly<Record<string, string>>; port?: number },
+  options: { appPort: number; environment: Readonly<Record<string, string>>; port: number },
 ): Promise<RunningProxy> {
-  const proxy = await startForwardProxy({ port: options.port ?? PORTS.whitebox });
+  const proxy = await startForwardProxy({ port: options.port });
   logger("krun", "proxy").warn("plain forward proxy: no mTLS, no routes of the mesh, no policies (--proxy=plain)");
   return {
     name: "plain forward proxy",

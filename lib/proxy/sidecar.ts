@@ -64,7 +64,7 @@ export async function startSidecar(options: SidecarOptions, signal: AbortSignal)
     const watch = await whitebox.watch();
     return {
       ...agent,
-      appEnvironment: whiteboxAppEnvironment(environment),
+      appEnvironment: whiteboxAppEnvironment(environment, settings.proxyPort),
       async [Symbol.asyncDispose]() {
         await watch[Symbol.asyncDispose]();
         await agent[Symbol.asyncDispose]();
@@ -86,7 +86,7 @@ function whiteboxPlan(settings: Settings, paths: Paths) {
   };
   const extraPorts = parseExtraPorts(settings.whiteboxPorts ?? "");
   return {
-    bootstrap: whiteboxBootstrap({ ...options, ipv6: hasIpv6Loopback() }),
+    bootstrap: whiteboxBootstrap({ ...options, port: settings.proxyPort, ipv6: hasIpv6Loopback() }),
     async writeInitialFiles() {
       await makeDirectory(options.directory, PROXY_USER);
       await writeInitialFiles(options);

@@ -73,6 +73,7 @@ export const TABLE = {
     ["envoy", "plain", "none"],
     { flag: "proxy", fallback: "envoy" },
   ),
+  proxyPort: integer("KRUN_PROXY_PORT", "port of the app's HTTP_PROXY on the loopback", PORT, { fallback: 15_007 }),
   capture: choice("KRUN_CAPTURE", "how the app's traffic gets to the proxy: by proxy variables, or not", [
     "whitebox",
     "none",
