@@ -44,9 +44,8 @@ export async function startSidecar(options: SidecarOptions, signal: AbortSignal)
   ]);
   if (options.tunnel) await requireWholeTunnels(envoy);
   const whitebox = settings.capture === "whitebox" ? whiteboxPlan(settings, paths) : undefined;
-  const parts = [whitebox?.bootstrap, options.tunnel && envoyTunnelOverride(options.tunnel)].filter((part) =>
-    part !== undefined
-  );
+  const parts = [whitebox?.bootstrap, options.tunnel && { static_resources: envoyTunnelOverride(options.tunnel) }]
+    .filter((part) => part !== undefined);
   await whitebox?.writeInitialFiles();
 
   const agent = await startPilotAgent({
