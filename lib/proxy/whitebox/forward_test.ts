@@ -62,7 +62,7 @@ const PORTS: MeshPorts = {
     "any.shop.svc.cluster.local:7000",
     "either",
   ]]),
-  tcpAddresses: new Map([["[fd00::7]:5432", [{ name: "a", weight: 10 }, { name: "b", weight: 90 }]]]),
+  tcpRoutes: new Map([["[fd00::7]:5432", [{ name: "a", weight: 10 }, { name: "b", weight: 90 }]]]),
   outsideAllowed: true,
 };
 

@@ -10,8 +10,11 @@ export interface MeshPorts {
   httpPorts: number[];
   /** Services by `host:port`, with their full names. */
   services: ReadonlyMap<string, ServiceKind>;
-  /** Clusters of services that are reached as TCP, by `address:port` (IPv6 in brackets). */
-  tcpAddresses: ReadonlyMap<string, WeightedCluster[]>;
+  /**
+   * Where TCP goes, by `address:port` (IPv6 in brackets), and by `host:port` for services whose rules (a VirtualService's `tcp` routes) lead elsewhere
+   * than to their own cluster.
+   */
+  tcpRoutes: ReadonlyMap<string, WeightedCluster[]>;
   /** False when the mesh lets nothing out to hosts it doesn't know (`outboundTrafficPolicy: REGISTRY_ONLY`). */
   outsideAllowed: boolean;
 }
@@ -25,7 +28,7 @@ export interface WeightedCluster {
 export const NOTHING_LEARNT: MeshPorts = {
   httpPorts: [],
   services: new Map(),
-  tcpAddresses: new Map(),
+  tcpRoutes: new Map(),
   outsideAllowed: true,
 };
 
@@ -56,7 +59,9 @@ export function learnPorts(dumps: AdminDumps, extraPorts: readonly number[] = []
   const usable = usableClusters(dumps.clusters);
   const http = new Set(extraPorts);
   const services = new Map<string, ServiceKind>();
-  const addresses = new Map<string, WeightedCluster[]>();
+  const tcpRoutes = new Map<string, WeightedCluster[]>();
+  /** Different rules that lead to a service, by its name. */
+  const rules = new Map<string, Map<string, WeightedCluster[]>>();
   let outsideAllowed = true;
   for (const listener of listenersIn(dumps.listeners)) {
     if (listener["name"] === "virtualInbound") continue;
@@ -76,8 +81,12 @@ export function learnPorts(dumps: AdminDumps, extraPorts: readonly number[] = []
         const either = routes.has(service.name) || (shared && routes.has(`${service.port}`));
         services.set(service.name, either ? "either" : "tcp");
       }
-      if (known.length === clusters.length) {
-        for (const address of known.length > 0 ? at : []) addresses.set(address, known);
+      if (known.length === 0 || known.length < clusters.length) continue;
+      for (const address of at) tcpRoutes.set(address, known);
+      const targets = new Set(known.map(({ name }) => serviceOf(name)?.name));
+      const [only] = targets;
+      if (targets.size === 1 && only) {
+        rules.set(only, new Map([...rules.get(only) ?? [], [JSON.stringify(known), known]]));
       }
     }
   }
@@ -85,12 +94,25 @@ export function learnPorts(dumps: AdminDumps, extraPorts: readonly number[] = []
     const service = serviceOf(cluster);
     if (service && !services.has(service.name)) services.set(service.name, http.has(service.port) ? "http" : "tcp");
   }
+  for (const [name, rule] of ownRules(rules)) tcpRoutes.set(name, rule);
   return {
     httpPorts: [...http].sort((a, b) => a - b),
     services: sorted(services),
-    tcpAddresses: sorted(addresses),
+    tcpRoutes: sorted(tcpRoutes),
     outsideAllowed,
   };
+}
+
+/**
+ * Rules of services that lead elsewhere than to their own clusters. A listener does not say whose it is: only where all that lead to a service agree on
+ * how is that the service's own rule.
+ */
+function ownRules(rules: ReadonlyMap<string, ReadonlyMap<string, WeightedCluster[]>>): [string, WeightedCluster[]][] {
+  return [...rules].flatMap(([service, different]): [string, WeightedCluster[]][] => {
+    const [rule] = different.values();
+    const toSubset = rule?.some(({ name }) => name.split("|")[2] !== "") ?? false;
+    return rule && different.size === 1 && toSubset ? [[service, rule]] : [];
+  });
 }
 
 interface Chain {

@@ -3,7 +3,7 @@ import { learnPorts } from "./learn.ts";
 import recorded from "./testdata/admin_dumps.json" with { type: "json" };
 
 Deno.test("learns ports and services from what Envoy 1.40 with istiod answers", () => {
-  const { httpPorts, services, tcpAddresses, outsideAllowed } = learnPorts(recorded);
+  const { httpPorts, services, tcpRoutes, outsideAllowed } = learnPorts(recorded);
   deepEqual(httpPorts, [80, 7000, 7001, 8079, 8080]);
   equal(outsideAllowed, true);
   const table = Object.fromEntries([...services].map(([name, kind]) => [name.replace(".svc.cluster.local", ""), kind]));
@@ -22,8 +22,8 @@ Deno.test("learns ports and services from what Envoy 1.40 with istiod answers", 
     "web.fortio:8079": "http",
     "web.fortio:8080": "http",
   });
-  deepEqual(tcpAddresses.get("10.96.0.77:5432"), [{ name: "outbound|5432||db.fortio.svc.cluster.local", weight: 1 }]);
-  equal([...tcpAddresses.keys()].some((address) => address.startsWith("0.0.0.0")), false);
+  deepEqual(tcpRoutes.get("10.96.0.77:5432"), [{ name: "outbound|5432||db.fortio.svc.cluster.local", weight: 1 }]);
+  equal([...tcpRoutes.keys()].some((address) => address.startsWith("0.0.0.0")), false);
 });
 
 Deno.test("leaves out services that need the address the app connected to", () => {
@@ -59,7 +59,7 @@ Deno.test("follows a VirtualService's TCP weights at the service's address, IPv6
   const weighted_clusters = {
     clusters: [{ name: "outbound|9|v1|a.b", weight: 90 }, { name: "outbound|9|v2|a.b", weight: 10 }],
   };
-  const { tcpAddresses } = learnPorts(dumps(
+  const { tcpRoutes } = learnPorts(dumps(
     [
       listener("fd00::7_9", "fd00::7", 9, tcp({ weighted_clusters })),
       listener(
@@ -76,8 +76,9 @@ Deno.test("follows a VirtualService's TCP weights at the service's address, IPv6
     ],
     { "outbound|9|v1|a.b": "EDS", "outbound|9|v2|a.b": "EDS" },
   ));
-  deepEqual([...tcpAddresses], [
+  deepEqual([...tcpRoutes], [
     ["10.1.2.3:9", [{ name: "outbound|9|v1|a.b", weight: 1 }]],
+    // Not for `a.b:9`: the two listeners lead there by different rules.
     ["[fd00::7]:9", [{ name: "outbound|9|v1|a.b", weight: 90 }, { name: "outbound|9|v2|a.b", weight: 10 }]],
   ]);
 });
@@ -102,4 +103,16 @@ Deno.test("takes extra ports, and anything at all for an answer", () => {
   for (const odd of [undefined, null, 7, "x", [], {}, { configs: 3 }, { configs: [null, 1, { active_state: 3 }] }]) {
     deepEqual(learnPorts({ listeners: odd, clusters: odd }).httpPorts, []);
   }
+});
+
+Deno.test("follows a VirtualService's TCP routes at the service's name, when no other listener contradicts", () => {
+  const clusters = { "outbound|9|v1|a.b": "EDS", "outbound|9||c.d": "EDS", "outbound|9||a.b": "EDS" };
+  const own = listener("10.0.0.1_9", "10.0.0.1", 9, tcp({ cluster: "outbound|9|v1|a.b" }));
+  const plain = listener("10.0.0.2_9", "10.0.0.2", 9, tcp({ cluster: "outbound|9||c.d" }));
+  const rule = [{ name: "outbound|9|v1|a.b", weight: 1 }];
+  deepEqual([...learnPorts(dumps([own, plain], clusters)).tcpRoutes], [
+    ["10.0.0.1:9", rule],
+    ["10.0.0.2:9", [{ name: "outbound|9||c.d", weight: 1 }]],
+    ["a.b:9", rule],
+  ]);
 });

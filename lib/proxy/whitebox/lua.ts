@@ -16,7 +16,7 @@ export function luaSource(ports: MeshPorts, names: NameScope): string {
   return LUA_READERS + `
 local HTTP = words([[${ports.httpPorts.join(" ")}]])
 local TCP = words([[${tcp.filter(plain).join("\n")}]])
-local ADDRESSES = pairs_of([[${[...ports.tcpAddresses].map(addressLine).filter(plain).join("\n")}]])
+local ROUTES = pairs_of([[${[...ports.tcpRoutes].map(routeLine).filter(plain).join("\n")}]])
 local SUFFIXES = { ${suffixes(names).map((suffix) => JSON.stringify(suffix)).join(", ")} }
 local OUTSIDE = "${ports.outsideAllowed ? SCOPES.outside : SCOPES.blocked}"
 local MISSES = { allow_any = true, allow_any_dynamic_dns = true, block_all = true }
@@ -28,8 +28,8 @@ function plain(name: string): boolean {
   return !name.includes("]]");
 }
 
-function addressLine([address, clusters]: [string, WeightedCluster[]]): string {
-  return [address, ...clusters.map(({ name, weight }) => `${name}=${weight}`)].join(" ");
+function routeLine([target, clusters]: [string, WeightedCluster[]]): string {
+  return [target, ...clusters.map(({ name, weight }) => `${name}=${weight}`)].join(" ");
 }
 
 const LUA_READERS = `
@@ -41,8 +41,8 @@ end
 local function pairs_of(text)
   local map = {}
   for line in text:gmatch("[^\\n]+") do
-    local address, rest = line:match("^(%S+) (.*)$")
-    map[address] = rest
+    local target, rest = line:match("^(%S+) (.*)$")
+    map[target] = rest
   end
   return map
 end
@@ -68,9 +68,9 @@ local function choose(weighted)
 end
 
 local function tcp_cluster(host, port)
-  local weighted = ADDRESSES[host .. ":" .. port]
-  if weighted then return choose(weighted) end
   for _, suffix in ipairs(SUFFIXES) do
+    local weighted = ROUTES[host .. suffix .. ":" .. port]
+    if weighted then return choose(weighted) end
     if TCP[host .. suffix .. ":" .. port] then return "outbound|" .. port .. "||" .. host .. suffix end
   end
 end

@@ -22,7 +22,7 @@ Deno.test("puts the mesh into the Lua filter, and nothing that would end its str
       "evil]] os.exit() [[.x:1",
       "tcp",
     ]]),
-    tcpAddresses: new Map([["10.1.2.3:5432", [{ name: "outbound|5432||db", weight: 1 }]]]),
+    tcpRoutes: new Map([["10.1.2.3:5432", [{ name: "outbound|5432||db", weight: 1 }]]]),
     outsideAllowed: false,
   }, NAMES);
   const source: string = JSON.parse(lua.content).resources[0].typed_config.default_source_code.inline_string;

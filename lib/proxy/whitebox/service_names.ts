@@ -1,4 +1,3 @@
-import { authorityOf } from "./forward.ts";
 import type { MeshPorts, ServiceKind } from "./learn.ts";
 
 /** Where the app's short names are looked for. */
@@ -20,13 +19,14 @@ export function resolveService(
   ports: MeshPorts,
   names: NameScope,
 ): { kind: ServiceKind; cluster: string } | undefined {
-  const clusters = ports.tcpAddresses.get(authorityOf(target));
-  // A forward's connections all take one cluster: the one that the rules give most.
-  const heaviest = clusters?.toSorted((a, b) => b.weight - a.weight)[0];
-  if (heaviest) return { kind: "tcp", cluster: heaviest.name };
-  const host = target.host.toLowerCase().replace(/\.$/, "");
+  // An IPv6 address is compared as it is written in the tables.
+  const host = (target.host.includes(":") ? `[${target.host}]` : target.host).toLowerCase().replace(/\.$/, "");
   for (const suffix of suffixes(names)) {
-    const kind = ports.services.get(`${host}${suffix}:${target.port}`);
+    const name = `${host}${suffix}:${target.port}`;
+    const kind = ports.services.get(name);
+    // A forward's connections all take one cluster: the one that the rules give most.
+    const heaviest = ports.tcpRoutes.get(name)?.toSorted((a, b) => b.weight - a.weight)[0];
+    if (heaviest) return { kind: kind ?? "tcp", cluster: heaviest.name };
     if (kind) return { kind, cluster: `outbound|${target.port}||${host}${suffix}` };
   }
   return undefined;
