@@ -10,7 +10,7 @@ export async function parseDocument(text: string): Promise<unknown> {
   }
   const { parse, YAMLParseError } = await import("yaml");
   try {
-    return parse(text, { logLevel: "silent" });
+    return parse(text, { logLevel: "error" });
   } catch (error) {
     const line = error instanceof YAMLParseError ? error.linePos?.[0].line : undefined;
     throw new SyntaxError(`neither JSON nor YAML${line ? `: broken at line ${line}` : ""}`);

@@ -3,7 +3,9 @@ import { endProcess, OutputTail } from "../base/child.ts";
 import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { registerSecret } from "../base/secret.ts";
 import { PROXY_USER } from "../identity/mod.ts";
+import { SECRET_VARIABLE } from "../settings/mod.ts";
 import { agentArguments, agentEnvironment, type AgentOptions, PORTS, proxyConfig } from "./agent_environment.ts";
 import { parseAgentLine } from "./agent_log.ts";
 import type { RunningProxy } from "./engine.ts";
@@ -96,12 +98,23 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   });
 }
 
+/** The agent prints its configuration: what proxyMetadata says of headers and tokens is not to be seen there. */
+function registerSecretsOf(value: object): void {
+  for (const [name, member] of Object.entries(value)) {
+    if (typeof member === "object" && member !== null) registerSecretsOf(member);
+    else if (typeof member === "string" && SECRET_VARIABLE.test(name)) registerSecret(member);
+  }
+}
+
 /** The user's PROXY_CONFIG. @throws {UsageError} */
 async function parseProxyConfig(text: string | undefined): Promise<Record<string, unknown>> {
   if (!text) return {};
   try {
     const value = await parseDocument(text);
-    if (value && typeof value === "object" && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (value && typeof value === "object" && !Array.isArray(value)) {
+      registerSecretsOf(value);
+      return value as Record<string, unknown>;
+    }
     throw new Error("not an object");
   } catch (error) {
     throw new UsageError({

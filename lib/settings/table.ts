@@ -84,7 +84,8 @@ export const TABLE = {
   bootstrapTemplate: text("KRUN_BOOTSTRAP_TEMPLATE", "Envoy bootstrap template of pilot-agent", {
     fallback: "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json",
   }),
-  proxyConfig: text("PROXY_CONFIG", "Istio ProxyConfig (JSON or YAML) that goes over krun's own"),
+  // its proxyMetadata may hold headers with credentials
+  proxyConfig: text("PROXY_CONFIG", "Istio ProxyConfig (JSON or YAML) that goes over krun's own", { secret: true }),
   proxyReadyMs: integer("KRUN_PROXY_READY_MS", "milliseconds until the proxy must be ready", {
     from: 1_000,
     to: 600_000,
