@@ -73,8 +73,8 @@ export async function connect<T>(
     try {
       const found = await firstWay(
         candidate,
-        (kube, limits) => ask(kube, { ...limits, signal: budget.signal }),
-        options,
+        ask,
+        { ...options, budget: budget.signal },
       );
       if (found) return found;
       passOver("it has no mesh-env");
@@ -93,26 +93,35 @@ export async function connect<T>(
   });
 }
 
-/** Tries a cluster's ways in their order, each with its share of the budget; only the last failure counts. */
+/** Tries a cluster's ways in their order, each with its share of the budget, tries included; only the last failure counts. */
 async function firstWay<T>(
   candidate: Candidate,
-  ask: (kube: KubeClient, limits: { tries: number; timeoutMs: number }) => Promise<T | undefined>,
-  options: { budgetMs: number; fetch?: Fetch | undefined },
+  ask: (kube: KubeClient, limits: { signal: AbortSignal; tries: number; timeoutMs: number }) => Promise<T | undefined>,
+  options: { budgetMs: number; budget: AbortSignal; fetch?: Fetch | undefined },
 ): Promise<Connected<T> | undefined> {
   const shareMs = Math.ceil(options.budgetMs / candidate.ways.length);
   for (const [at, way] of candidate.ways.entries()) {
+    const last = at + 1 === candidate.ways.length;
+    const share = new AbortController();
+    const timer = last
+      ? undefined
+      : setTimeout(() => share.abort(new Error(`no answer within ${shareMs} ms`)), shareMs);
     const kube = new KubeClient(way, { fetch: options.fetch, timeoutMs: shareMs });
     let kept = false;
     try {
-      const only = candidate.ways.length === 1;
-      const first = await ask(kube, { tries: only ? 4 : 2, timeoutMs: shareMs });
+      const signal = AbortSignal.any([options.budget, share.signal]);
+      const first = await ask(kube, { signal, tries: candidate.ways.length === 1 ? 4 : 2, timeoutMs: shareMs });
       if (first === undefined) return undefined;
       kept = true;
       return { kube, candidate, first };
     } catch (error) {
-      if (!canHelp(error) || at + 1 === candidate.ways.length) throw error;
-      log.info(`${way.origin} does not answer, trying the next way: ${(error as Problem).got}`);
+      if (last || options.budget.aborted || !(canHelp(error) || share.signal.aborted)) throw error;
+      const why = share.signal.aborted ? share.signal.reason : error;
+      log.info(
+        `${way.origin} does not answer, trying the next way: ${why instanceof Problem ? why.got : reasonOf(why)}`,
+      );
     } finally {
+      clearTimeout(timer);
       if (!kept) kube[Symbol.dispose]();
     }
   }

@@ -4,7 +4,7 @@ import { type Layer, meshEnvLayer } from "../settings/mod.ts";
 import * as v from "valibot";
 
 const ConfigMap = v.object({ kind: v.literal("ConfigMap"), data: v.record(v.string(), v.string()) });
-const Plain = v.record(v.string(), v.string());
+const Plain = v.pipe(v.record(v.string(), v.string()), v.check((value) => !Array.isArray(value)));
 
 /** What `MESH=file://PATH` points at. */
 export type MeshFile = { kind: "kubeconfig"; path: string } | { kind: "mesh-env"; layer: Layer };
