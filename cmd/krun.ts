@@ -35,7 +35,9 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   const paths = pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));
   await using mesh = await unlessEnded(signals, joinMesh(discovery, paths));
   watch.lap("identity");
-  await using proxy = await unlessEnded(signals, startProxy(discovery, mesh, paths, outside, signals));
+  // Not left alone when a signal comes: it ends its own processes first.
+  await using proxy = await startProxy(discovery, mesh, paths, outside, signals);
+  signals.first.throwIfAborted();
   watch.lap("proxy");
 
   await using app = command.length > 0

@@ -4,7 +4,7 @@ import { type Layer, meshEnvLayer } from "../settings/mod.ts";
 import * as v from "valibot";
 
 const ConfigMap = v.object({ kind: v.literal("ConfigMap"), data: v.record(v.string(), v.string()) });
-const Plain = v.pipe(v.record(v.string(), v.string()), v.check((value) => !Array.isArray(value)));
+const Plain = v.record(v.string(), v.string());
 
 /** What `MESH=file://PATH` points at. */
 export type MeshFile = { kind: "kubeconfig"; path: string } | { kind: "mesh-env"; layer: Layer };
@@ -28,7 +28,7 @@ export async function meshFile(path: string): Promise<MeshFile> {
   }
   if ((value as { kind?: unknown } | null)?.kind === "Config") return { kind: "kubeconfig", path };
   const map = v.safeParse(ConfigMap, value);
-  const plain = v.safeParse(Plain, value);
+  const plain = v.safeParse(Plain, Array.isArray(value) ? undefined : value); // a list would pass for a record
   const data = map.success ? map.output.data : plain.success ? plain.output : undefined;
   if (!data) throw wrong("neither a kubeconfig nor a config map nor plain variables");
   return { kind: "mesh-env", layer: meshEnvLayer(data, "namespace", path) };
