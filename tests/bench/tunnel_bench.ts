@@ -13,7 +13,8 @@ const KINDS = ["krun", "deno-serve", "node-http2"];
 const ROUND_TRIPS = 3_000;
 const STREAMS_MS = 3_000;
 const STREAMS_AT_ONCE = 16;
-const IDLE_TUNNELS = 1_000;
+const WARM_TUNNELS = 500;
+const IDLE_TUNNELS = 2_000;
 /** Node's server and ours allow 256 at least. */
 const IDLE_PER_CONNECTION = 100;
 const MIB = 1_048_576;
@@ -32,12 +33,15 @@ for (const kind of named.length > 0 ? named : KINDS) await measure(kind);
 async function measure(kind: string): Promise<void> {
   const peer = await start("tunnel_peer.ts", String(sizeBytes));
   const end = await start("tunnel_end.ts", kind, String(peer.port));
+  // Memory that earlier work has left would hide what idle tunnels take: they get an end of their own.
+  const fresh = await start("tunnel_end.ts", kind, String(peer.port));
   try {
+    const idle = await idleBytes(fresh);
+    fresh.child.kill("SIGKILL");
     const down = await throughput(end.port, "S");
     const up = await throughput(end.port, "R");
     const rttUs = await roundTrips(end.port);
     const { perSecond, reset } = await shortTunnels(end.port);
-    const idle = await idleBytes(end);
     const at = (share: number) => rttUs[Math.floor(rttUs.length * share)]!.toFixed(0);
     print(
       `${kind.padEnd(12)} ${down.toFixed(0).padStart(10)} ${up.toFixed(0).padStart(8)} ${at(0.5).padStart(11)} ${
@@ -47,7 +51,7 @@ async function measure(kind: string): Promise<void> {
     );
   } finally {
     for (const { child } of [end, peer]) child.kill("SIGKILL");
-    await Promise.all([end.child.status, peer.child.status]);
+    await Promise.all([end, peer, fresh].map(({ child }) => child.status));
   }
 }
 
@@ -149,18 +153,21 @@ async function shortTunnels(port: number): Promise<{ perSecond: number; reset: n
   return { perSecond: count / (STREAMS_MS / 1_000), reset };
 }
 
-/** Resident memory that an open tunnel without traffic adds to the end. */
+/** Resident memory that one more open tunnel without traffic adds to the end, after the first ones have warmed it up. */
 async function idleBytes({ child, port }: Started): Promise<number> {
-  const before = residentBytes(child.pid);
   const clients: Http2Client[] = [];
-  for (let i = 0; i < IDLE_TUNNELS / IDLE_PER_CONNECTION; i++) {
-    const client = await connect(port);
-    clients.push(client);
-    const streams = await Promise.all(Array.from({ length: IDLE_PER_CONNECTION }, () => open(client, "E")));
-    await Promise.all(streams.map(pingPong));
-  }
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  const grown = residentBytes(child.pid) - before;
+  const add = async (tunnels: number) => {
+    for (let i = 0; i < tunnels / IDLE_PER_CONNECTION; i++) {
+      const client = await connect(port);
+      clients.push(client);
+      const streams = await Promise.all(Array.from({ length: IDLE_PER_CONNECTION }, () => open(client, "E")));
+      await Promise.all(streams.map(pingPong));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    return residentBytes(child.pid);
+  };
+  const before = await add(WARM_TUNNELS);
+  const grown = await add(IDLE_TUNNELS) - before;
   await Promise.all(clients.map((client) => client.close()));
   return grown / IDLE_TUNNELS;
 }

@@ -8,8 +8,14 @@ interface Piece {
 
 /** Bytes in order, in pooled chunks; holds no memory while empty. */
 export class ByteQueue {
+  readonly #smallBytes: number;
   readonly #pieces: Piece[] = [];
   #sizeBytes = 0;
+
+  /** @param smallBytes an empty queue takes up to so many bytes into a small buffer: many queues with a short message each then need few chunks */
+  constructor(smallBytes = 0) {
+    this.#smallBytes = smallBytes;
+  }
 
   get sizeBytes(): number {
     return this.#sizeBytes;
@@ -21,7 +27,8 @@ export class ByteQueue {
     for (let taken = 0; taken < bytes.length;) {
       let tail = this.#pieces.at(-1);
       if (!tail || tail.end === tail.bytes.length) {
-        tail = { bytes: takeChunk(), start: 0, end: 0 };
+        const small = !tail && bytes.length <= this.#smallBytes;
+        tail = { bytes: small ? new Uint8Array(this.#smallBytes) : takeChunk(), start: 0, end: 0 };
         this.#pieces.push(tail);
       }
       const part = Math.min(bytes.length - taken, tail.bytes.length - tail.end);

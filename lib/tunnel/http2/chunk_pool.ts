@@ -12,6 +12,7 @@ export function takeChunk(): Uint8Array<ArrayBuffer> {
   return free.pop() ?? new Uint8Array(CHUNK_BYTES);
 }
 
+/** Takes back what {@link takeChunk} gave; other buffers are left to the garbage collector. */
 export function giveChunk(chunk: Uint8Array<ArrayBuffer>): void {
-  if (free.length < MOST_KEPT) free.push(chunk);
+  if (chunk.length === CHUNK_BYTES && free.length < MOST_KEPT) free.push(chunk);
 }

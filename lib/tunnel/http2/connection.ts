@@ -1,7 +1,8 @@
 import { type ByteConn, closeQuietly } from "./byte_conn.ts";
+import { checkPing, checkPriority, lastTakenStream, resetCode, windowIncrement } from "./control_frames.ts";
 import { ConnectionError, ErrorCode, StreamError } from "./errors.ts";
 import { CHEAP_FRAMES, EARLY_RESETS, FloodGuard } from "./flood.ts";
-import { Flag, frame, type FrameHeader, FrameType, numbersFrame, PREFACE, readUint32 } from "./frame.ts";
+import { Flag, frame, type FrameHeader, FrameType, numbersFrame, PREFACE } from "./frame.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { type HeaderBlock, HeaderBlockAssembly } from "./header_block.ts";
 import { HpackDecoder } from "./hpack_decoder.ts";
@@ -10,6 +11,7 @@ import { Output } from "./output.ts";
 import { withoutPadding } from "./padding.ts";
 import { applySettings, DEFAULT_PEER_SETTINGS, type PeerSettings, SETTINGS_ACK, settingsFrame } from "./settings.ts";
 import type { Field } from "./static_table.ts";
+import { StreamTable } from "./stream_table.ts";
 import { dataFlags, Http2Stream, type StreamHost } from "./stream.ts";
 
 /** Header list, and header block on the wire. */
@@ -19,8 +21,6 @@ export const MAX_STREAMS = 256;
 /** Bounds nothing (streams bound themselves), so it never stands in a stream's way. */
 const CONNECTION_WINDOW_BYTES = 2 ** 24;
 const LARGEST_WINDOW = 0x7fffffff;
-/** Streams that we reset: frames for them may be on their way still and are no error. */
-const MOST_RESETS_REMEMBERED = 1_024;
 /** For the last frames of a connection whose peer does not read. */
 const CLOSE_FLUSH_MS = 500;
 
@@ -42,17 +42,14 @@ export class Http2Connection implements StreamHost {
   readonly #output: Output;
   readonly #decoder = new HpackDecoder(MAX_HEADER_BYTES);
   readonly #blocks = new HeaderBlockAssembly(MAX_HEADER_BYTES);
-  readonly #streams = new Map<number, Http2Stream>();
+  readonly #streams: StreamTable;
   readonly #cheapFrames = new FloodGuard(CHEAP_FRAMES);
   readonly #earlyResets = new FloodGuard(EARLY_RESETS);
-  readonly #resetByUs = new Set<number>();
   #awaitingRoom = new Set<Http2Stream>();
   #peer: PeerSettings = { ...DEFAULT_PEER_SETTINGS };
   #settingsSeen = false;
   #sendWindowBytes = DEFAULT_PEER_SETTINGS.windowBytes;
   #openBytes = CONNECTION_WINDOW_BYTES;
-  #lastPeerStreamId = 0;
-  #nextOwnStreamId = 1;
   #goingAway = false;
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -61,6 +58,7 @@ export class Http2Connection implements StreamHost {
   constructor(conn: ByteConn, role: ConnectionRole) {
     this.#conn = conn;
     this.#role = role;
+    this.#streams = new StreamTable(role.name);
     this.#output = new Output(conn, () => this.#wakeAll());
   }
 
@@ -75,7 +73,7 @@ export class Http2Connection implements StreamHost {
   /** True while {@link open} may be called. */
   get canOpen(): boolean {
     return !this.#closed && !this.#goingAway && this.#streams.size < this.#peer.maxStreams &&
-      this.#nextOwnStreamId < LARGEST_WINDOW;
+      this.#streams.idsLeft;
   }
 
   /**
@@ -102,9 +100,8 @@ export class Http2Connection implements StreamHost {
 
   /** Opens a stream (client only). */
   open(fields: readonly Field[], endStream: boolean): Http2Stream {
-    const stream = new Http2Stream(this.#nextOwnStreamId, this, this.#peer.windowBytes);
-    this.#nextOwnStreamId += 2;
-    this.#streams.set(stream.id, stream);
+    const stream = new Http2Stream(this.#streams.takeOwnId(), this, this.#peer.windowBytes);
+    this.#streams.add(stream);
     stream.sendHeaders(fields, endStream);
     return stream;
   }
@@ -124,7 +121,7 @@ export class Http2Connection implements StreamHost {
   async #close(): Promise<void> {
     this.#closed = true;
     if (!this.#goingAway) this.#sendGoAway(ErrorCode.NO_ERROR);
-    for (const stream of [...this.#streams.values()]) stream.receiveReset(ErrorCode.CANCEL);
+    for (const stream of this.#streams.all()) stream.receiveReset(ErrorCode.CANCEL);
     const timer = setTimeout(() => closeQuietly(this.#conn), CLOSE_FLUSH_MS);
     await this.#output.flush();
     clearTimeout(timer);
@@ -170,7 +167,7 @@ export class Http2Connection implements StreamHost {
   }
 
   forget(stream: Http2Stream): void {
-    this.#streams.delete(stream.id);
+    this.#streams.delete(stream);
     this.#awaitingRoom.delete(stream);
     if (this.#streams.size === 0) this.#whenIdle?.();
   }
@@ -196,12 +193,13 @@ export class Http2Connection implements StreamHost {
       case FrameType.DATA:
         return this.#takeData(header, payload);
       case FrameType.HEADERS:
-        this.#checkStreamId(header.streamId);
+        this.#streams.checkHeadersId(header.streamId);
         return this.#takeBlock(this.#blocks.headers(header, payload));
       case FrameType.CONTINUATION:
         return this.#takeBlock(this.#blocks.continuation(header, payload));
       case FrameType.PRIORITY:
-        return this.#takePriority(header, payload);
+        this.#cheapFrames.spend();
+        return checkPriority(header, payload);
       case FrameType.RST_STREAM:
         return this.#takeReset(header, payload);
       case FrameType.SETTINGS:
@@ -221,7 +219,9 @@ export class Http2Connection implements StreamHost {
 
   #takeData(header: FrameHeader, payload: Uint8Array): void {
     const body = withoutPadding(header, payload);
-    if (this.#isIdle(header.streamId)) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream");
+    if (this.#streams.isIdle(header.streamId)) {
+      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream");
+    }
     this.#openBytes -= header.lengthBytes;
     if (this.#openBytes < 0) {
       throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection allows");
@@ -234,7 +234,7 @@ export class Http2Connection implements StreamHost {
     if (body.length === 0 && !endStream) this.#cheapFrames.spend();
     const stream = this.#streams.get(header.streamId);
     if (stream) stream.receiveData(body, endStream, header.lengthBytes);
-    else this.#afterClose(header.streamId);
+    else this.#streams.checkClosed(header.streamId);
   }
 
   #takeBlock(block: HeaderBlock | undefined): void {
@@ -243,39 +243,30 @@ export class Http2Connection implements StreamHost {
     const { streamId, endStream } = block;
     if (block.dependsOnItself) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "stream depends on itself");
     let stream = this.#streams.get(streamId);
-    const opening = !stream && this.#isIdle(streamId);
+    const opening = !stream && this.#streams.isIdle(streamId);
     if (stream?.receiveEnded) throw new StreamError(ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM");
     if (opening) {
-      this.#lastPeerStreamId = streamId;
+      this.#streams.peerOpened(streamId);
       if (this.#goingAway || this.#streams.size >= MAX_STREAMS) {
         throw new StreamError(ErrorCode.REFUSED_STREAM, "no more streams");
       }
       stream = new Http2Stream(streamId, this, this.#peer.windowBytes);
-      this.#streams.set(streamId, stream);
+      this.#streams.add(stream);
     }
-    if (!stream) return this.#afterClose(streamId);
+    if (!stream) return this.#streams.checkClosed(streamId);
     this.#role.onFields(stream, fields, { endStream, tooLarge, opening });
     if (endStream && !stream.isReset) stream.receiveEnd();
   }
 
-  #takePriority(header: FrameHeader, payload: Uint8Array): void {
-    if (header.streamId === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY without stream");
-    this.#cheapFrames.spend();
-    if (payload.length !== 5) throw new StreamError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of wrong length");
-    if ((readUint32(payload, 0) & 0x7fffffff) === header.streamId) {
-      throw new StreamError(ErrorCode.PROTOCOL_ERROR, "stream depends on itself");
-    }
-  }
-
   #takeReset(header: FrameHeader, payload: Uint8Array): void {
-    if (payload.length !== 4) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM of wrong length");
-    if (this.#isIdle(header.streamId)) {
+    const code = resetCode(payload);
+    if (this.#streams.isIdle(header.streamId)) {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on an idle stream");
     }
     const stream = this.#streams.get(header.streamId);
     if (!stream) return;
     if (!stream.answered) this.#earlyResets.spend();
-    stream.receiveReset(readUint32(payload, 0));
+    stream.receiveReset(code);
   }
 
   #takeSettings(header: FrameHeader, payload: Uint8Array): void {
@@ -290,7 +281,7 @@ export class Http2Connection implements StreamHost {
     const before = this.#peer.windowBytes;
     this.#peer = applySettings(this.#peer, payload);
     this.#settingsSeen = true;
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams.all()) {
       stream.sendWindowBytes += this.#peer.windowBytes - before;
       if (stream.sendWindowBytes > LARGEST_WINDOW) {
         throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window too large");
@@ -301,27 +292,23 @@ export class Http2Connection implements StreamHost {
   }
 
   #takePing(header: FrameHeader, payload: Uint8Array): void {
-    if (header.streamId !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream");
-    if (payload.length !== 8) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PING of wrong length");
+    checkPing(header, payload);
     this.#cheapFrames.spend();
     if (!(header.flags & Flag.ACK)) this.#output.frame(frame(FrameType.PING, Flag.ACK, 0, payload));
   }
 
   #takeGoAway(header: FrameHeader, payload: Uint8Array): void {
-    if (header.streamId !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream");
-    if (payload.length < 8) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY too short");
+    const lastTaken = lastTakenStream(header, payload);
     this.#cheapFrames.spend();
     if (this.#role.name === "server") return;
     this.#goingAway = true;
-    const lastTaken = readUint32(payload, 0) & 0x7fffffff;
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.all()) {
       if (stream.id > lastTaken) stream.receiveReset(ErrorCode.REFUSED_STREAM);
     }
   }
 
   #takeWindowUpdate(header: FrameHeader, payload: Uint8Array): void {
-    if (payload.length !== 4) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE of wrong length");
-    const increment = readUint32(payload, 0) & 0x7fffffff;
+    const increment = windowIncrement(payload);
     if (header.streamId === 0) {
       if (increment === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
       this.#sendWindowBytes += increment;
@@ -330,7 +317,7 @@ export class Http2Connection implements StreamHost {
       }
       return this.#wakeAll();
     }
-    if (this.#isIdle(header.streamId)) {
+    if (this.#streams.isIdle(header.streamId)) {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on an idle stream");
     }
     const stream = this.#streams.get(header.streamId);
@@ -343,36 +330,14 @@ export class Http2Connection implements StreamHost {
     stream.wake();
   }
 
-  /** A frame for a stream that is over: harmless if we ended it early, else the peer lost count (RFC 9113 section 5.1). */
-  #afterClose(streamId: number): void {
-    if (!this.#resetByUs.has(streamId)) {
-      throw new ConnectionError(ErrorCode.STREAM_CLOSED, `frame on closed stream ${streamId}`);
-    }
-  }
-
-  #checkStreamId(streamId: number): void {
-    const known = this.#role.name === "server" ? streamId % 2 === 1 : this.#ownStream(streamId);
-    if (!known) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `HEADERS on stream ${streamId}`);
-  }
-
-  #isIdle(streamId: number): boolean {
-    if (this.#role.name === "client") return !this.#ownStream(streamId);
-    return streamId % 2 === 0 || streamId > this.#lastPeerStreamId;
-  }
-
-  #ownStream(streamId: number): boolean {
-    return streamId % 2 === 1 && streamId < this.#nextOwnStreamId;
-  }
-
   #resetStream(streamId: number, code: number): void {
-    this.#resetByUs.add(streamId);
-    if (this.#resetByUs.size > MOST_RESETS_REMEMBERED) this.#resetByUs.delete(this.#resetByUs.values().next().value!);
+    this.#streams.rememberReset(streamId);
     this.#output.frame(numbersFrame(FrameType.RST_STREAM, streamId, code));
   }
 
   #sendGoAway(code: number): void {
     this.#goingAway = true;
-    this.#output.frame(numbersFrame(FrameType.GOAWAY, 0, this.#lastPeerStreamId, code));
+    this.#output.frame(numbersFrame(FrameType.GOAWAY, 0, this.#streams.lastPeerId, code));
   }
 
   #wakeAll(): void {

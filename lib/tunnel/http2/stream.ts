@@ -19,6 +19,9 @@ export interface StreamHost {
   forget(stream: Http2Stream): void;
 }
 
+/** A handshake's or a small request's worth. */
+const SMALL_MESSAGE_BYTES = 1_024;
+
 const DONE: Promise<void> = Promise.resolve();
 
 /** One stream: bytes come by {@link read} and {@link taken}, go by {@link write} and {@link end}; either side may end first. */
@@ -32,7 +35,7 @@ export class Http2Stream {
   sendWindowBytes: number;
   readonly #host: StreamHost;
   readonly #window = new ReceiveWindow();
-  readonly #received = new ByteQueue();
+  readonly #received = new ByteQueue(SMALL_MESSAGE_BYTES);
   #expectedBytes: number | undefined;
   #receivedBytes = 0;
   #receiveEnded = false;
