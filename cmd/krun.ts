@@ -1,5 +1,13 @@
 import { logger } from "../lib/base/log.ts";
-import { appEnvironment, describeProbe, probeOf, requireFree, startApp, waitForApp } from "../lib/app/mod.ts";
+import {
+  appEnvironment,
+  describeProbe,
+  probeOf,
+  requireApart,
+  requireFree,
+  startApp,
+  waitForApp,
+} from "../lib/app/mod.ts";
 import { discover, type Outside } from "../lib/cluster/mod.ts";
 import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
 import { controlPlaneOf, rootsOf } from "../lib/mesh/mod.ts";
@@ -30,6 +38,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   const { settings } = discovery;
   watch.lap("cluster");
   const probe = probeOf(settings);
+  requireApart(settings);
   if (command.length > 0) await requireFree(settings.appPort);
 
   const paths = pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));

@@ -1,4 +1,4 @@
-import { Problem } from "../base/errors.ts";
+import { Problem, UsageError } from "../base/errors.ts";
 
 /** Sockets that listen on a TCP port, by inode, from the text of /proc/net/tcp or tcp6 (proc(5): state 0A is LISTEN). */
 export function listeningInodes(table: string, port: number): string[] {
@@ -20,6 +20,17 @@ export async function accepts(port: number, hostname = "127.0.0.1", limitMs = 1_
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** @throws {UsageError} the app and the tunnel's end would listen on the same port */
+export function requireApart(settings: { appPort: number; tunnelPort: number; tunnel: string }): void {
+  if (settings.tunnel === "none" || settings.appPort !== settings.tunnelPort) return;
+  throw new UsageError({
+    tried: `keep port ${settings.appPort} for the app`,
+    got: "the tunnel's end is to listen on the same port",
+    fix:
+      "deploy the service with --port 15009 (Cloud Run's PORT is the tunnel's), or set PORT_http or KRUN_TUNNEL_PORT",
+  });
 }
 
 /** @throws {Problem} another process listens on the app's port before the app was started */

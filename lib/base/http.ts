@@ -170,7 +170,8 @@ function withoutQuery(url: string): string {
 function connectReason(error: unknown): string {
   let reason = reasonOf(error);
   for (let at = (error as Error)?.cause; at instanceof Error; at = at.cause as Error) reason = at.message;
-  return reason.replace(/^error sending request for url \([^)]*\):? ?/, "").replace(/ \(os error \d+\)$/, "") ||
+  return reason.replace(/^error sending request for url \([^)]*\):? ?/, "")
+    .replace(/^client error \(\w+\): (tcp connect error: )?/, "").replace(/ \(os error \d+\)$/, "") ||
     "no connection";
 }
 

@@ -146,6 +146,7 @@ async function googleCandidates(
   const credentials = await context.credentials();
   const options = {
     credentials,
+    account: facts?.account,
     endpoint: outside.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER"],
     fetch: outside.fetch,
     onRetry: (error: Error) => log.debug(`trying again: ${reasonOf(error)}`),

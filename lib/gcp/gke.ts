@@ -36,6 +36,8 @@ export type GkeCluster = v.InferOutput<typeof Cluster>;
 
 export interface GkeOptions {
   credentials: GoogleCredentials;
+  /** E-mail of the account behind them, for hints. */
+  account?: string | undefined;
   /** @default {"https://container.googleapis.com/"} */
   endpoint?: string | undefined;
   fetch?: Fetch | undefined;
@@ -71,18 +73,18 @@ async function get(path: string, what: string, project: string, options: GkeOpti
     headers: { authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}` },
     fetch: options.fetch,
     onRetry: options.onRetry,
-    fix: (status, answer) => fixFor(status, answer, project),
+    fix: (status, answer) => fixFor(status, answer, project, options.account ?? "ACCOUNT"),
   });
   return [text, `${what} (GET ${url})`];
 }
 
-function fixFor(status: number, answer: string, project: string): string | undefined {
+function fixFor(status: number, answer: string, project: string, account: string): string | undefined {
   if (status === 403 && /SERVICE_DISABLED|has not been used|is disabled/.test(answer)) {
     return `gcloud services enable container.googleapis.com --project ${project}`;
   }
   if (status === 403) {
     return `the account lacks container.clusters.list and get; grant them: gcloud projects add-iam-policy-binding ${project} ` +
-      "--member serviceAccount:ACCOUNT --role roles/container.clusterViewer";
+      `--member serviceAccount:${account} --role roles/container.clusterViewer`;
   }
   if (status === 401) return "the access token was refused: check the account's credentials and the machine's clock";
   if (status === 404) return "check PROJECT_ID, CLUSTER_LOCATION and CLUSTER_NAME";

@@ -88,6 +88,8 @@ export class MetadataServer {
       tries: 5,
       retryUnreachable: false,
       fetch: this.#options.fetch,
+      fixUnreachable:
+        "run on Google Cloud, or set GOOGLE_APPLICATION_CREDENTIALS, or: gcloud auth application-default login",
       fix: (status) =>
         status === 403
           ? "something between krun and the metadata server takes the Metadata-Flavor header away"

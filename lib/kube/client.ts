@@ -1,4 +1,5 @@
 import { type Answer, type Fetch, HttpError, request, type RequestOptions } from "../base/http.ts";
+import { Problem } from "../base/errors.ts";
 import { parseAs } from "../base/json.ts";
 import { Secret } from "../base/secret.ts";
 import * as v from "valibot";
@@ -56,11 +57,19 @@ export class KubeClient implements Disposable {
   constructor(access: KubeAccess, options: KubeOptions = {}) {
     this.access = access;
     this.#options = options;
-    this.#client = Deno.createHttpClient({
-      ...(access.ca ? { caCerts: [access.ca] } : {}),
-      ...(access.certificate ? { cert: access.certificate.cert, key: access.certificate.key.reveal() } : {}),
-      ...(access.proxyUrl ? { proxy: { url: access.proxyUrl } } : {}),
-    });
+    try {
+      this.#client = Deno.createHttpClient({
+        ...(access.ca ? { caCerts: [access.ca] } : {}),
+        ...(access.certificate ? { cert: access.certificate.cert, key: access.certificate.key.reveal() } : {}),
+        ...(access.proxyUrl ? { proxy: { url: access.proxyUrl } } : {}),
+      });
+    } catch { // its words may hold parts of the key
+      throw new Problem({
+        tried: `connect to ${access.origin}`,
+        got: "its CA or the client's certificate cannot be read",
+        fix: "check that they are PEM",
+      });
+    }
   }
 
   /** Data of a config map; `undefined` where there is none of that name. */
