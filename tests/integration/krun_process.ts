@@ -1,0 +1,144 @@
+/** krun as a child process, as a container would run it, pointed at the emulators. */
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
+
+/** The sources and Deno itself may be below root's home: another user may reach them so, and write nothing more than it may. */
+const READ_ONLY = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
+
+export interface KrunEnd {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface KrunProcess extends AsyncDisposable {
+  readonly pid: number;
+  readonly ended: Promise<KrunEnd>;
+  kill(signal: Deno.Signal): void;
+  /** Resolves when standard error (or output) so far matches. */
+  said(pattern: RegExp, stream?: "stdout" | "stderr"): Promise<void>;
+  /** What it has written so far. */
+  soFar(stream: "stdout" | "stderr"): string;
+}
+
+export interface KrunOptions {
+  environment: Readonly<Record<string, string>>;
+  cwd?: string;
+  stdin?: string;
+  /** Run as this user; only root can. */
+  uid?: number;
+}
+
+/** Starts `krun ARGS` with nothing in its environment but PATH and what is given. */
+export function startKrun(args: readonly string[], options: KrunOptions): KrunProcess {
+  const program = [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", `${ROOT}/cmd/main.ts`, "krun", ...args];
+  const asUser = options.uid === undefined
+    ? []
+    : ["setpriv", `--reuid=${options.uid}`, `--regid=${options.uid}`, "--clear-groups", ...READ_ONLY];
+
+  const [command, ...rest] = [...asUser, ...program] as [string, ...string[]];
+  const child = new Deno.Command(command, {
+    args: rest,
+    clearEnv: true,
+    env: {
+      PATH: Deno.env.get("PATH") ?? "",
+      DENO_DIR: denoDirectory(),
+      DENO_NO_UPDATE_CHECK: "1",
+      NO_COLOR: "1",
+      HOME: "/nonexistent",
+      ...options.environment,
+    },
+    ...(options.cwd ? { cwd: options.cwd } : {}),
+    stdin: options.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = { stdout: "", stderr: "" };
+  let changed = Promise.withResolvers<void>();
+  const read = async (name: "stdout" | "stderr") => {
+    for await (const text of child[name].pipeThrough(new TextDecoderStream())) {
+      output[name] += text;
+      changed.resolve();
+      changed = Promise.withResolvers();
+    }
+  };
+  const reading = Promise.all([read("stdout"), read("stderr")]);
+  const written = options.stdin === undefined ? Promise.resolve() : write(child.stdin, options.stdin);
+  let over = false;
+  const ended = (async () => {
+    const { code } = await child.status;
+    await Promise.all([reading, written]);
+    over = true;
+    changed.resolve();
+    return { code, ...output };
+  })();
+  return {
+    pid: child.pid,
+    ended,
+    kill: (signal) => child.kill(signal),
+    soFar: (stream) => output[stream],
+    async said(pattern, stream = "stderr") {
+      while (!pattern.test(output[stream])) {
+        if (over) throw new Error(`krun ended without saying ${pattern}:\n${output.stdout}\n${output.stderr}`);
+        await changed.promise;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      if (!over) {
+        try {
+          child.kill("SIGKILL");
+        } catch { /* it has ended */ }
+      }
+      await ended;
+    },
+  };
+}
+
+/** Runs krun to its end. */
+export async function runKrun(args: readonly string[], options: KrunOptions): Promise<KrunEnd> {
+  await using krun = startKrun(args, options);
+  return await krun.ended;
+}
+
+/** What krun says last, without its log: from `krun: cannot` to the end. */
+export function messageOf({ stderr }: KrunEnd): string {
+  const at = stderr.search(/^krun: cannot /m);
+  return at < 0 ? "" : stderr.slice(at).trimEnd();
+}
+
+/** A copy of Deno's cache that any user may read, as a value for DENO_DIR: root's own is closed to others. */
+export async function openCache(directory: string): Promise<string> {
+  const copy = `${directory}/deno`;
+  await Deno.mkdir(copy);
+  for (const args of [["cp", "-r", `${denoDirectory()}/npm`, copy], ["chmod", "-R", "a+rwX", copy]]) {
+    const { success } = await new Deno.Command(args[0]!, { args: args.slice(1) }).output();
+    if (!success) throw new Error(args.join(" "));
+  }
+  return copy;
+}
+
+/** A port of the loopback that nobody listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+export async function withDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await Deno.makeTempDir();
+  try {
+    return await use(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function write(stream: WritableStream<Uint8Array<ArrayBuffer>>, text: string): Promise<void> {
+  const writer = stream.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
+}
+
+function denoDirectory(): string {
+  return Deno.env.get("DENO_DIR") ?? `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
+}
