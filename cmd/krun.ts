@@ -78,7 +78,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
     ...(discovery.cluster ? { cluster: discovery.cluster } : {}),
     ...(tunnel ? { tunnelPort: tunnel.port } : {}),
   });
-  return await untilEnd(app, proxy, signals);
+  return await untilEnd(app, proxy, tunnel, signals);
 }
 
 /** Control plane, roots and identity; nothing where no mesh is wanted. */
@@ -120,10 +120,11 @@ async function openTunnel(settings: Settings, proxy: RunningProxy): Promise<Tunn
   });
 }
 
-/** The app's own end, or that of the proxy; without an app of ours, the signal to end. */
+/** The app's own end, or that of the proxy or the tunnel; without an app of ours, the signal to end. */
 async function untilEnd(
   app: ReturnType<typeof startApp> | undefined,
   proxy: RunningProxy,
+  tunnel: TunnelEnd | undefined,
   signals: Signals,
 ): Promise<number> {
   const signalled = new Promise<number>((resolve) =>
@@ -133,7 +134,8 @@ async function untilEnd(
     log.error(`the proxy has ended, so the app does too: ${reason}`);
     return 1;
   });
-  return await Promise.race([app?.exitCode ?? signalled, proxyEnded]);
+  const tunnelEnded = (tunnel?.ended ?? new Promise<void>(() => {})).then(() => new Promise<never>(() => {}));
+  return await Promise.race([app?.exitCode ?? signalled, proxyEnded, tunnelEnded]);
 }
 
 /** Waits for a stage of the start, but not past a signal to end. */

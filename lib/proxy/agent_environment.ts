@@ -37,7 +37,8 @@ export function agentEnvironment(options: AgentOptions): Record<string, string> 
     SERVICE_ACCOUNT: settings.serviceAccount,
     INSTANCE_IP: options.instanceIp,
     TRUST_DOMAIN: controlPlane.trustDomain,
-    CA_ADDR: controlPlane.caAddress,
+    // The agent expects ISTIOD_SAN in the CA's certificate only where CA_ADDR is left to be the XDS address.
+    CA_ADDR: controlPlane.caAddress === controlPlane.xdsAddress ? undefined : controlPlane.caAddress,
     CA_PROVIDER: controlPlane.caProvider,
     ISTIOD_SAN: controlPlane.istiodName,
     ISTIO_META_CLUSTER_ID: controlPlane.clusterId,

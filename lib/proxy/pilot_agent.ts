@@ -94,7 +94,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
       ? outcome
       : `not ready after ${settings.proxyReadyMs} ms${output.text() ? `; its last lines: ${output.text()}` : ""}`,
     fix: "check that the control plane's address is reachable from here (VPC egress) and its root is CAROOT_ISTIOD; " +
-      "XDS_AGENT_DEBUG=default:debug shows more",
+      "XDS_AGENT_DEBUG=all:debug shows more",
   });
 }
 

@@ -91,7 +91,7 @@ export const TABLE = {
     to: 600_000,
   }, { fallback: 30_000 }),
   envoyLogLevel: text("ENVOY_LOG_LEVEL", "log level of Envoy", { fallback: "warning" }),
-  agentLogLevel: text("XDS_AGENT_DEBUG", "log levels of pilot-agent, e.g. default:debug", { fallback: "default:warn" }),
+  agentLogLevel: text("XDS_AGENT_DEBUG", "log levels of pilot-agent, e.g. all:debug", { fallback: "all:warn" }),
   forwards: text("MESH_FORWARD", "LOCAL_PORT=SERVICE:PORT,…: TCP ports of the loopback that lead to services", {
     flag: "forward",
   }),

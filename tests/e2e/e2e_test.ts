@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { e2eSettings } from "./settings.ts";
+import type { Step } from "./step.ts";
 import { startE2eWorld } from "./world.ts";
 import { credentialRights } from "./rights_steps.ts";
 import { inbound } from "./inbound_steps.ts";
@@ -14,6 +15,16 @@ function say(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`e2e: ${text}\n`));
 }
 
+/** Steps that say how long they took. */
+function timed(t: Deno.TestContext): Step {
+  return (name, run) =>
+    t.step(name, async () => {
+      const started = performance.now();
+      await run();
+      say(`${name}: ${Math.round(performance.now() - started)} ms`);
+    });
+}
+
 Deno.test({
   name: "krun in real containers against a real cluster",
   sanitizeOps: false,
@@ -22,25 +33,19 @@ Deno.test({
     await using world = await startE2eWorld(settings, say);
     await t.step("credentials of the run have no more rights than the original's Role", () => credentialRights(world));
     for (const runtime of Object.keys(settings.runtimes)) {
-      const step = (name: string, run: () => Promise<void>) =>
-        t.step(`${runtime}: ${name}`, async () => {
-          const started = performance.now();
-          await run();
-          say(`${runtime}: ${name}: ${Math.round(performance.now() - started)} ms`);
-        });
-      await step("fortio as the app reaches the mesh and is reached from it", async () => {
+      await t.step(`${runtime}: fortio as the app reaches the mesh and is reached from it`, async (t) => {
         await using krun = world.startKrun(runtime, {
           env: { MESH_FORWARD: "7078=echo:8078,7080=echo:8080" },
           command: ["/usr/local/bin/fortio", "server"],
         });
         await krun.said("in the mesh after", 60_000);
-        await outbound(world, krun, step);
-        await inbound(world, krun, step);
+        await outbound(world, krun, timed(t));
+        await inbound(world, krun, timed(t));
         assert.equal(krun.ended, false);
       });
-      await step("no byte is lost in a tunnel", () => tunnels(world, runtime, step));
+      await t.step(`${runtime}: no byte is lost in a tunnel`, (t) => tunnels(world, runtime, timed(t)));
       if (settings.beside[runtime]?.length) {
-        await step("an app in a container of its own", () => sidecarContainer(world, runtime));
+        await t.step(`${runtime}: an app in a container of its own`, () => sidecarContainer(world, runtime));
       }
     }
   },

@@ -3,9 +3,8 @@ import type { Container } from "./container.ts";
 import { NAMESPACE, SERVICE } from "./objects.ts";
 import { eventually } from "./process.ts";
 import { openSession, openTunnel } from "./tunnel_client.ts";
+import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
-
-type Step = (name: string, run: () => Promise<void>) => Promise<unknown>;
 
 /** From an injected pod through gate, front end and tunnel to the app behind krun. */
 export async function inbound(world: E2eWorld, krun: Container, step: Step): Promise<void> {

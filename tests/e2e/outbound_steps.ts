@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { createAuthority } from "../emulators/certificates.ts";
 import type { Container } from "./container.ts";
 import { NAMESPACE } from "./objects.ts";
+import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
-
-type Step = (name: string, run: () => Promise<void>) => Promise<unknown>;
 
 /** From the app behind krun, with the environment that it got, into the mesh and out of it. */
 export async function outbound(world: E2eWorld, krun: Container, step: Step): Promise<void> {

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { constants } from "node:http2";
+import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
 import { download, openSession, openTunnel, type TunnelTarget, upload } from "./tunnel_client.ts";
 import { patternSum } from "./pattern.ts";
-
-type Step = (name: string, run: () => Promise<void>) => Promise<unknown>;
 
 const GIB = 1 << 30;
 const MIB = 1 << 20;
