@@ -43,7 +43,7 @@ export async function outbound(world: E2eWorld, krun: Container, step: Step): Pr
     const { stdout, stderr } = await krun.exec(
       ["sh", "-c", "(echo whole line; sleep 1) | /usr/local/bin/fortio nc 127.0.0.1:7078"],
     );
-    assert.match(stdout, /^whole line$/m, stderr);
+    assert.match(stdout + stderr, /^whole line$/m);
   });
   await step("hosts outside the mesh, HTTP and HTTPS", async () => {
     const authority = createAuthority("outside CA");

@@ -8,7 +8,7 @@ export interface E2eSettings {
   runtimes: Readonly<Record<string, readonly string[]>>;
   /** How a running container of each runtime is spoken to, as words before `exec` and `stop`: `docker`. */
   engines: Readonly<Record<string, readonly string[]>>;
-  /** How a container is started in the network of the one before, by runtime; a runtime without it skips that test. */
+  /** How a container is started in the network of the one before, or `exec`: by a process beside krun; a runtime without it skips that test. */
   beside: Readonly<Record<string, readonly string[]>>;
   /** Address of the containers' ports, as pods and this process see it. */
   containerAddress: string;
