@@ -3,7 +3,9 @@ import { e2eSettings } from "./settings.ts";
 import type { Step } from "./step.ts";
 import { startE2eWorld } from "./world.ts";
 import { credentialRights } from "./rights_steps.ts";
+import { asOnCloudRun } from "./cloud_run_steps.ts";
 import { inbound } from "./inbound_steps.ts";
+import { sameAnswersAsEmulated } from "./kube_steps.ts";
 import { outbound } from "./outbound_steps.ts";
 import { sidecarContainer } from "./sidecar_container_steps.ts";
 import { tunnels } from "./tunnel_steps.ts";
@@ -32,6 +34,7 @@ Deno.test({
   async fn(t) {
     await using world = await startE2eWorld(settings, say);
     await t.step("credentials of the run have no more rights than the original's Role", () => credentialRights(world));
+    await t.step("the API server answers krun as the emulated one does", () => sameAnswersAsEmulated(world));
     for (const runtime of Object.keys(settings.runtimes)) {
       await t.step(`${runtime}: fortio as the app reaches the mesh and is reached from it`, async (t) => {
         await using krun = world.startKrun(runtime, {
@@ -43,6 +46,10 @@ Deno.test({
         await inbound(world, krun, timed(t));
         assert.equal(krun.ended, false);
       });
+      await t.step(
+        `${runtime}: as on Cloud Run, past a cluster that does not answer`,
+        () => asOnCloudRun(world, runtime),
+      );
       await t.step(`${runtime}: no byte is lost in a tunnel`, (t) => tunnels(world, runtime, timed(t)));
       if (settings.beside[runtime]?.length) {
         await t.step(`${runtime}: an app in a container of its own`, () => sidecarContainer(world, runtime));
