@@ -1,4 +1,4 @@
-import type { GkeCluster } from "../gcp/gke.ts";
+import type { GkeCluster } from "../gcp/mod.ts";
 
 export interface Preference {
   /** Region of the workload. */

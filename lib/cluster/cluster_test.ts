@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Problem } from "../base/errors.ts";
-import type { GkeCluster } from "../gcp/gke.ts";
+import type { GkeCluster } from "../gcp/mod.ts";
 import { connect } from "./connect.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { meshFile } from "./mesh_file.ts";
 import { inRegion, orderClusters } from "./choose.ts";
-import type { KubeAccess } from "../kube/client.ts";
+import type { KubeAccess } from "../kube/mod.ts";
 import type { Fetch } from "../base/http.ts";
 
 function cluster(name: string, location: string, fields: Partial<GkeCluster> = {}): GkeCluster {

@@ -1,9 +1,8 @@
 import { canHelp, type Fetch } from "../base/http.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { GkeCluster } from "../gcp/gke.ts";
-import type { GoogleCredentials } from "../gcp/credentials.ts";
-import { type KubeAccess, KubeClient } from "../kube/client.ts";
+import type { GkeCluster, GoogleCredentials } from "../gcp/mod.ts";
+import { type KubeAccess, KubeClient } from "../kube/mod.ts";
 import { Secret } from "../base/secret.ts";
 import { endpointsOf } from "./endpoints.ts";
 

@@ -1,13 +1,15 @@
 import type { Fetch } from "../base/http.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import { findCredentials, type GoogleCredentials } from "../gcp/credentials.ts";
-import { getCluster, listClusters } from "../gcp/gke.ts";
-import { MetadataServer } from "../gcp/metadata.ts";
-import { projectLabels } from "../gcp/projects.ts";
-import type { KubeClient } from "../kube/client.ts";
-import { inClusterAccess } from "../kube/in_cluster.ts";
-import { readKubeconfig } from "../kube/kubeconfig.ts";
+import {
+  findCredentials,
+  getCluster,
+  type GoogleCredentials,
+  listClusters,
+  MetadataServer,
+  projectLabels,
+} from "../gcp/mod.ts";
+import { inClusterAccess, type KubeClient, readKubeconfig } from "../kube/mod.ts";
 import {
   environmentLayers,
   flagLayer,

@@ -1,6 +1,6 @@
 import { decodeBase64 } from "../base/base64.ts";
 import { Problem } from "../base/errors.ts";
-import type { GkeCluster } from "../gcp/gke.ts";
+import type { GkeCluster } from "../gcp/mod.ts";
 
 /** One way to a cluster's API server. */
 export interface Endpoint {

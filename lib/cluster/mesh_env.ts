@@ -1,5 +1,5 @@
 import { HttpError } from "../base/http.ts";
-import type { KubeClient } from "../kube/client.ts";
+import type { KubeClient } from "../kube/mod.ts";
 import { type Layer, meshEnvLayer } from "../settings/mod.ts";
 
 /** The config map that the gate publishes; a namespace's own copy wins over istio-system's. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { createAuthority } from "../../tests/emulators/certificates.ts";
 import { setUpLogging } from "../base/log.ts";
 import { Secret } from "../base/secret.ts";
-import type { KubeClient, ServiceAccountToken } from "../kube/client.ts";
+import type { KubeClient, ServiceAccountToken } from "../kube/mod.ts";
 import { controlPlaneOf } from "../mesh/mod.ts";
 import { environmentLayers, resolve } from "../settings/mod.ts";
 import { keepToken } from "./keep_token.ts";

@@ -1,6 +1,6 @@
 import { makeDirectory, unwritable, writeAtomically } from "../base/atomic_file.ts";
 import { logger } from "../base/log.ts";
-import type { KubeClient } from "../kube/client.ts";
+import type { KubeClient } from "../kube/mod.ts";
 import type { ControlPlane } from "../mesh/mod.ts";
 import type { Settings } from "../settings/mod.ts";
 import { keepToken } from "./keep_token.ts";

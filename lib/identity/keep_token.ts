@@ -1,7 +1,7 @@
 import { writeAtomically } from "../base/atomic_file.ts";
 import { reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
-import type { ServiceAccountToken } from "../kube/client.ts";
+import type { ServiceAccountToken } from "../kube/mod.ts";
 import { PROXY_USER } from "./paths.ts";
 import { backOffMs, renewAfterMs } from "./renewal.ts";
 
