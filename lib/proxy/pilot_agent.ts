@@ -41,7 +41,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   }
   const agent = { ...options, bootstrapOverride };
   const root = Deno.uid() === 0;
-  const child = new Deno.Command(options.pilotAgent, {
+  const command = new Deno.Command(options.pilotAgent, {
     args: agentArguments(settings),
     cwd: paths.base,
     clearEnv: true,
@@ -50,7 +50,8 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-  }).spawn();
+  });
+  const child = spawn(command, options);
   const output = new OutputTail([child.stdout, child.stderr], (line) => {
     const { level, message } = parseAgentLine(line);
     agentLog[level === "warning" ? "warn" : level](message);
@@ -103,6 +104,21 @@ function registerSecretsOf(value: object): void {
   for (const [name, member] of Object.entries(value)) {
     if (typeof member === "object" && member !== null) registerSecretsOf(member);
     else if (typeof member === "string" && SECRET_VARIABLE.test(name)) registerSecret(member);
+  }
+}
+
+/** @throws {Problem} it cannot be executed, or its user cannot enter its working directory */
+function spawn(command: Deno.Command, { pilotAgent, paths }: PilotAgentOptions): Deno.ChildProcess {
+  try {
+    return command.spawn();
+  } catch (error) {
+    const user = Deno.uid() === 0 ? PROXY_USER.uid : Deno.uid();
+    throw new Problem({
+      tried: `start ${pilotAgent} in ${paths.base} as user ${user}`,
+      got: reasonOf(error).replace(/^Failed to spawn '[^']*': /, "").replace(/ \(os error \d+\)$/, ""),
+      fix: `let user ${user} execute ${pilotAgent} and enter ${paths.base}`,
+      cause: error,
+    });
   }
 }
 

@@ -6,6 +6,9 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, ""
 /** The sources and Deno itself may be below root's home: another user may reach them so, and write nothing more than it may. */
 const READ_ONLY = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
 
+/** How long a test waits for a line before it fails with what was said instead. */
+const PATIENCE_MS = 15_000;
+
 export interface KrunEnd {
   code: number;
   stdout: string;
@@ -79,18 +82,33 @@ export function startKrun(args: readonly string[], options: KrunOptions): KrunPr
     kill: (signal) => child.kill(signal),
     soFar: (stream) => output[stream],
     async said(pattern, stream = "stderr") {
-      while (!pattern.test(output[stream])) {
-        if (over) throw new Error(`krun ended without saying ${pattern}:\n${output.stdout}\n${output.stderr}`);
-        await changed.promise;
+      let late = false;
+      const timer = setTimeout(() => {
+        late = true;
+        changed.resolve();
+      }, PATIENCE_MS);
+      try {
+        while (!pattern.test(output[stream])) {
+          if (over || late) {
+            throw new Error(`krun did not say ${pattern}:\n${output.stdout}\n${output.stderr}`);
+          }
+          await changed.promise;
+        }
+      } finally {
+        clearTimeout(timer);
       }
     },
     async [Symbol.asyncDispose]() {
-      if (!over) {
+      // SIGTERM first: an app whose krun is killed would stay, and hold the pipes open.
+      for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+        if (over) break;
         try {
-          child.kill("SIGKILL");
+          child.kill(signal);
         } catch { /* it has ended */ }
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        await Promise.race([ended, new Promise((resolve) => timer = setTimeout(resolve, 9_000))]);
+        clearTimeout(timer);
       }
-      await ended;
     },
   };
 }
