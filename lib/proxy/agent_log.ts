@@ -4,22 +4,24 @@ export interface AgentLine {
   message: string;
 }
 
-const LEVELS: Record<string, AgentLine["level"]> = {
-  trace: "debug",
-  debug: "debug",
-  info: "info",
-  warn: "warning",
-  warning: "warning",
-  error: "error",
-  critical: "error",
-  fatal: "error",
-};
+const LEVELS = new Map<string, AgentLine["level"]>(Object.entries(
+  {
+    trace: "debug",
+    debug: "debug",
+    info: "info",
+    warn: "warning",
+    warning: "warning",
+    error: "error",
+    critical: "error",
+    fatal: "error",
+  } as const,
+));
 
 /** Istio's `TIME\tlevel\t…` (also with Envoy's lines inside) and Envoy's own `[TIME][PID][level][component] …`. */
 export function parseAgentLine(line: string): AgentLine {
   const istio = /^\S+\t(\w+)\t(.*)$/.exec(line);
-  if (istio) return { level: LEVELS[istio[1]!] ?? "info", message: istio[2]!.replaceAll("\t", " ") };
+  if (istio) return { level: LEVELS.get(istio[1]!) ?? "info", message: istio[2]!.replaceAll("\t", " ") };
   const envoy = /^\[[\d\- :.]+\]\[\d+\]\[(\w+)\](.*)$/.exec(line);
-  if (envoy) return { level: LEVELS[envoy[1]!] ?? "info", message: `envoy ${envoy[2]!}` };
+  if (envoy) return { level: LEVELS.get(envoy[1]!) ?? "info", message: `envoy ${envoy[2]!}` };
   return { level: "info", message: line };
 }
