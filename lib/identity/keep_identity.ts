@@ -38,8 +38,9 @@ export async function keepIdentity(
   });
   kept.catch(() => {}); // awaited below, whatever fails before
   try {
+    // One by one, so that what is said of a place that cannot be written is the same each time.
+    for (const path of [paths.proxyConfig, paths.outputCerts, paths.workloadCredentials]) await makeOurs(path);
     await Promise.all([
-      ...[paths.proxyConfig, paths.outputCerts, paths.workloadCredentials].map(makeOurs),
       options.roots ? writeAtomically(paths.root, options.roots, ours) : undefined,
       writeAtomically(paths.labels, serializeLabels(podLabels(settings)), ours),
       writeAtomically(paths.annotations, "", ours),
