@@ -11,10 +11,9 @@ import {
 import { discover, type Outside } from "../lib/cluster/mod.ts";
 import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
 import { controlPlaneOf, rootsOf } from "../lib/mesh/mod.ts";
-import { noProxy, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
+import { grpcBootstrap, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
 import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
-import { PORTS } from "../lib/proxy/mod.ts";
 import { listenForSignals, type Signals } from "./signals.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
@@ -52,7 +51,11 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   await using app = command.length > 0
     ? startApp({
       command: command as [string, ...string[]],
-      environment: appEnvironment(outside.environment, settings, proxy.appEnvironment),
+      environment: appEnvironment(
+        outside.environment,
+        { port: settings.appPort, grpcBootstrap: grpcBootstrap(settings, paths) },
+        proxy.appEnvironment,
+      ),
       uid: settings.appUid,
     })
     : undefined;

@@ -1,4 +1,5 @@
 import { Problem, UsageError } from "../base/errors.ts";
+import { withDescendants } from "../base/process_tree.ts";
 
 /** Sockets that listen on a TCP port, by inode, from the text of /proc/net/tcp or tcp6 (proc(5): state 0A is LISTEN). */
 export function listeningInodes(table: string, port: number): string[] {
@@ -57,27 +58,6 @@ export async function ownedBy(port: number, pids: readonly number[]): Promise<bo
     for (const inode of await socketsOf(pid)) inodes.delete(inode);
   }
   return inodes.size === 0;
-}
-
-async function withDescendants(pids: readonly number[]): Promise<Set<number>> {
-  const parents = new Map<number, number>();
-  try {
-    for await (const entry of Deno.readDir("/proc")) {
-      if (!/^\d+$/.test(entry.name)) continue;
-      const stat = await Deno.readTextFile(`/proc/${entry.name}/stat`).catch(() => "");
-      // the name in parentheses may hold anything, so fields are counted from its end
-      const parent = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1];
-      if (parent) parents.set(Number(entry.name), Number(parent));
-    }
-  } catch { /* no /proc */ }
-  const found = new Set(pids);
-  for (let grown = true; grown;) {
-    grown = false;
-    for (const [pid, parent] of parents) {
-      if (found.has(parent) && !found.has(pid)) grown = Boolean(found.add(pid));
-    }
-  }
-  return found;
 }
 
 async function socketsOf(pid: number): Promise<string[]> {

@@ -1,4 +1,5 @@
 import { linesOf } from "./lines.ts";
+import { withDescendants } from "./process_tree.ts";
 
 /** Ends a process that we started: SIGTERM, and SIGKILL when that takes too long. */
 export async function endProcess(child: Deno.ChildProcess, graceMs: number): Promise<Deno.CommandStatus> {
@@ -11,6 +12,19 @@ export async function endProcess(child: Deno.ChildProcess, graceMs: number): Pro
   }
 }
 
+/** Ends a process that starts others, and then those of them that it left behind. */
+export async function endProcessTree(child: Deno.ChildProcess, graceMs: number): Promise<Deno.CommandStatus> {
+  const tree = await withDescendants([child.pid]);
+  const status = await endProcess(child, graceMs);
+  tree.delete(child.pid);
+  for (const pid of tree) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch { /* it has ended */ }
+  }
+  return status;
+}
+
 /** Sends a signal; a process that has ended already is no error. */
 export function signalQuietly(child: Deno.ChildProcess, signal: Deno.Signal): void {
   try {
@@ -21,7 +35,7 @@ export function signalQuietly(child: Deno.ChildProcess, signal: Deno.Signal): vo
 /** Hands each line of a child's outputs to `take`, and keeps the last ones for an error message. */
 export class OutputTail {
   readonly #last: string[] = [];
-  readonly done: Promise<void>;
+  private readonly done: Promise<void>;
 
   constructor(streams: readonly ReadableStream<Uint8Array>[], take: (line: string) => void, readonly keep = 5) {
     this.done = Promise.all(streams.map(async (stream) => {
@@ -31,6 +45,13 @@ export class OutputTail {
         take(line);
       }
     })).then(() => {}, () => {});
+  }
+
+  /** Waits for the end of the outputs, but not long: a grandchild that lives on keeps them open. */
+  async settle(limitMs = 200): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([this.done, new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs))]);
+    clearTimeout(timer);
   }
 
   text(): string {

@@ -49,6 +49,7 @@ export function agentEnvironment(options: AgentOptions): Record<string, string> 
     CLOUD_PLATFORM: "none",
     ISTIO_METAJSON_PLATFORM_METADATA: platformMetadata(settings, facts),
     OUTPUT_CERTS: paths.outputCerts,
+    GRPC_XDS_BOOTSTRAP: grpcBootstrap(settings, paths),
     ISTIO_BOOTSTRAP_OVERRIDE: options.bootstrapOverride,
     ...(controlPlane.managed
       ? { XDS_AUTH_PROVIDER: "gcp", XDS_ROOT_CA: "SYSTEM", CA_ROOT_CA: "SYSTEM", ISTIO_META_MESH_ID: meshId(settings) }
@@ -60,6 +61,11 @@ export function agentEnvironment(options: AgentOptions): Record<string, string> 
   return { ...set, ...passedOn };
 }
 
+/** Where the agent writes gRPC's bootstrap, and the app finds it. */
+export function grpcBootstrap(settings: Pick<Settings, "grpcXdsBootstrap">, paths: Pick<Paths, "proxyConfig">): string {
+  return settings.grpcXdsBootstrap ?? `${paths.proxyConfig}/grpc_bootstrap.json`;
+}
+
 /** ProxyConfig, https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig; `over` is the user's own. */
 export function proxyConfig(options: AgentOptions, over: Readonly<Record<string, unknown>>): string {
   return JSON.stringify({
@@ -69,6 +75,8 @@ export function proxyConfig(options: AgentOptions, over: Readonly<Record<string,
     discoveryAddress: options.controlPlane.xdsAddress,
     statusPort: PORTS.status,
     concurrency: options.concurrency,
+    // The proxy is ended after the app and its tunnels: nobody is left to drain for.
+    terminationDrainDuration: "0s",
     ...over,
   });
 }

@@ -23,5 +23,7 @@ export function parseAgentLine(line: string): AgentLine {
   if (istio) return { level: LEVELS.get(istio[1]!) ?? "info", message: istio[2]!.replaceAll("\t", " ") };
   const envoy = /^\[[\d\- :.]+\]\[\d+\]\[(\w+)\](.*)$/.exec(line);
   if (envoy) return { level: LEVELS.get(envoy[1]!) ?? "info", message: `envoy ${envoy[2]!}` };
+  // what a library of the agent says before the agent's log levels apply
+  if (/^\d{4}\/\d\d\/\d\d [\d:]+ INFO /.test(line)) return { level: "debug", message: line.slice(20) };
   return { level: "info", message: line };
 }

@@ -1,5 +1,5 @@
 /** The proxy beside the app: Envoy by pilot-agent, a plain forward proxy, or none. */
 export type { RunningProxy } from "./engine.ts";
-export { PORTS } from "./agent_environment.ts";
+export { grpcBootstrap, PORTS } from "./agent_environment.ts";
 export { noProxy, startPlainProxy } from "./plain.ts";
 export { type SidecarOptions, startSidecar } from "./sidecar.ts";

@@ -1,5 +1,5 @@
 import { writeAtomically } from "../base/atomic_file.ts";
-import { endProcess, OutputTail } from "../base/child.ts";
+import { endProcessTree, OutputTail } from "../base/child.ts";
 import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -14,8 +14,8 @@ import { waitReady } from "./wait_ready.ts";
 const log = logger("krun", "proxy");
 const agentLog = logger("proxy");
 
-/** How long pilot-agent has to end Envoy and itself. */
-const GRACE_MS = 5_000;
+/** How long pilot-agent has to end Envoy and itself: with nothing to drain a moment. */
+const GRACE_MS = 2_000;
 
 export interface PilotAgentOptions extends Omit<AgentOptions, "bootstrapOverride"> {
   pilotAgent: string;
@@ -58,7 +58,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   });
   let asked = false;
   const endedEarly = child.status.then(async (status) => {
-    await output.done;
+    await output.settle();
     return `pilot-agent ended with ${status.signal ?? status.code}${output.text() ? `: ${output.text()}` : ""}`;
   });
   const running: RunningProxy = {
@@ -69,8 +69,8 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     ended: new Promise((resolve) => void endedEarly.then((reason) => asked || resolve(reason))),
     async [Symbol.asyncDispose]() {
       asked = true;
-      await endProcess(child, GRACE_MS);
-      await output.done;
+      await endProcessTree(child, GRACE_MS);
+      await output.settle();
     },
   };
   const started = performance.now();

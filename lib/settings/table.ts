@@ -96,9 +96,10 @@ export const TABLE = {
     flag: "forward",
   }),
   whiteboxPorts: text("WHITEBOX_PORTS", "ports of HTTP services besides those learnt from the mesh, e.g. 8080,9090"),
-  grpcXdsBootstrap: text("GRPC_XDS_BOOTSTRAP", "bootstrap file of proxyless gRPC", {
-    fallback: "/etc/istio/proxy/grpc_bootstrap.json",
-  }),
+  grpcXdsBootstrap: text(
+    "GRPC_XDS_BOOTSTRAP",
+    "bootstrap file of proxyless gRPC; default: etc/istio/proxy/grpc_bootstrap.json below MESH_BASE_DIR",
+  ),
 
   // the tunnel's end
   tunnel: choice("KRUN_TUNNEL", "who serves the tunnel's end: krun, envoy (where it loses no data), or none", [
