@@ -10,8 +10,9 @@ import type { AddressInfo } from "node:net";
 import { randomBytes } from "node:crypto";
 import type { CertificateAuthority } from "./certificates.ts";
 import { Faults } from "./faults.ts";
+import { ContainerConnections } from "./front_end_connections.ts";
 import { type Exchange, exchangeOf, type Headers } from "./front_end_exchange.ts";
-import { ContainerConnections, forward } from "./front_end_forward.ts";
+import { forward } from "./front_end_forward.ts";
 import { closer } from "./http_server.ts";
 import { checkInvoker, type InvokerPolicy, withoutSignature } from "./invoker_check.ts";
 import type { JsonWebKeySet } from "./json_web_token.ts";
@@ -76,7 +77,7 @@ export async function startFrontEnd(options: FrontEndOptions): Promise<FrontEndE
     faults,
     [Symbol.asyncDispose]: async () => {
       ending.abort();
-      connections[Symbol.dispose]();
+      await connections[Symbol.asyncDispose]();
       await close();
     },
   };

@@ -16,7 +16,7 @@ export interface Claims {
 
 /** The public half of a signer, as a JWKS document (RFC 7517) has it. */
 export interface JsonWebKeySet {
-  keys: (JsonWebKey & { kid: string; alg: string; use: string })[];
+  keys: { [member: string]: unknown; kid: string; alg: string; use: string }[];
 }
 
 /** Makes tokens with one key of its own. */

@@ -3,7 +3,7 @@
  * front end. What a test or the demo wants otherwise it changes in the `state` of the emulator in question.
  */
 import { AccessTokens } from "./access_tokens.ts";
-import { type CertificateAuthority, createAuthority, type KeyPair, rsaKeyPair } from "./certificates.ts";
+import { type CertificateAuthority, createAuthority, type KeyPair, rsaKeyPairInBackground } from "./certificates.ts";
 import { type CloudRunService, type FrontEndEmulator, startFrontEnd } from "./front_end.ts";
 import { gkeCluster, type GkeEmulator, startGke } from "./gke.ts";
 import { createSigner } from "./json_web_token.ts";
@@ -52,7 +52,7 @@ export interface World extends AsyncDisposable {
 }
 
 /**
- * Keys of worlds that are gone, for the next one: a second of computing saved. No two worlds that exist at the same
+ * Keys of worlds that are gone, for the next one: RSA keys take some 150 ms each. No two worlds that exist at the same
  * time share a key, and key ids are always new.
  */
 const idleKeys: KeyPair[] = [];
@@ -66,9 +66,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const namespace = options.namespace ?? "demo";
   const email = options.email ?? `k8s-${namespace}@${projectId}.iam.gserviceaccount.com`;
   await using started = new AsyncDisposableStack();
-  const newKey = () => started.adopt(idleKeys.pop() ?? rsaKeyPair(), (key) => void idleKeys.push(key));
-  const meshAuthority = createAuthority("istio-root", newKey());
-  const publicAuthority = createAuthority("emulated public CA", newKey());
+  const signer = async () => {
+    const key = idleKeys.pop() ?? await rsaKeyPairInBackground();
+    return createSigner(started.adopt(key, () => void idleKeys.push(key)));
+  };
+  const [google, cluster] = await Promise.all([signer(), signer()]);
+  const meshAuthority = createAuthority("istio-root");
+  const publicAuthority = createAuthority("emulated public CA");
   const accessTokens = new AccessTokens();
   const meshEnv: Record<string, string> = {
     PROJECT_ID: projectId,
@@ -83,14 +87,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     ...options.meshEnv,
   };
 
-  const google = createSigner(newKey());
   const metadata = started.use(
     await startMetadata({ projectId, projectNumber, region, email, accessTokens, signer: google }),
   );
   const kubernetes = started.use(
     await startKubernetes({
-      authority: createAuthority("cluster-ca", newKey()),
-      signer: createSigner(newKey()),
+      authority: createAuthority("cluster-ca"),
+      signer: cluster,
       issuer: `https://container.googleapis.com/v1/projects/${projectId}/locations/${region}/clusters/${clusterName}`,
       userOfToken: (token) => accessTokens.ownerOf(token),
       configMaps: { "istio-system": { "mesh-env": meshEnv } },
