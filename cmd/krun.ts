@@ -89,6 +89,9 @@ async function joinMesh({ settings, kube }: Awaited<ReturnType<typeof discover>>
   if (!kube) return undefined;
   const controlPlane = controlPlaneOf(settings);
   const roots = rootsOf(settings, controlPlane);
+  if (settings.caPool) {
+    log.warn(`CA_POOL ${settings.caPool} is left alone: the certificate comes from ${controlPlane.caAddress}`);
+  }
   const identity = await keepIdentity({ settings, controlPlane, roots, kube, paths });
   return { controlPlane, [Symbol.asyncDispose]: () => identity[Symbol.asyncDispose]() };
 }

@@ -74,13 +74,14 @@ export async function discover(outside: Outside): Promise<Discovery> {
   else log.debug(`no metadata server at ${metadata.address}: this is not Google Cloud`);
 
   const candidates = local ?? await googleCandidates(layers, { outside, credentials, metadata, facts });
-  const { namespace, clusterBudgetMs } = resolve(layers);
-  const chosen = candidates.length > 1 || candidates.some((candidate) => candidate.cluster);
+  const { namespace, clusterBudgetMs, xdsAddress } = resolve(layers);
+  // Of several clusters one without mesh-env is not meant, unless the control plane is known anyway.
+  const isMeant = (found: Layer[]) => found.length > 0 || candidates.length === 1 || xdsAddress !== undefined;
   const { kube, candidate, first } = await connect(
     candidates,
     async (kube, limits) => {
       const found = await readMeshEnv(kube, namespace, limits);
-      return found.length === 0 && chosen && candidates.length > 1 ? undefined : found;
+      return isMeant(found) ? found : undefined;
     },
     { budgetMs: clusterBudgetMs, fetch: outside.fetch },
   );
@@ -114,7 +115,7 @@ async function localAccess(
   if (mesh?.kind === "gke") return undefined;
 
   const named = file?.kind === "kubeconfig" ? file.path : given.kubeconfig;
-  const path = named?.split(":").find((part) => part !== "") ??
+  const path = named ??
     (given.clusterName ? undefined : await ownKubeconfig(outside.environment));
   if (path) {
     const kubeconfig = await readKubeconfig(path, {
