@@ -52,11 +52,12 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     stderr: "piped",
   });
   const child = spawn(command, options);
+  let asked = false;
   const output = new OutputTail([child.stdout, child.stderr], (line) => {
     const { level, message } = parseAgentLine(line);
-    agentLog[level === "warning" ? "warn" : level](message);
+    // its warnings about being ended are no news to who ends it
+    agentLog[asked ? "debug" : level === "warning" ? "warn" : level](message);
   });
-  let asked = false;
   const endedEarly = child.status.then(async (status) => {
     await output.settle();
     return `pilot-agent ended with ${status.signal ?? status.code}${output.text() ? `: ${output.text()}` : ""}`;
