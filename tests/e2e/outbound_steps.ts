@@ -45,6 +45,12 @@ export async function outbound(world: E2eWorld, krun: Container, step: Step): Pr
     );
     assert.match(stdout + stderr, /^whole line$/m);
   });
+  await step("fortio load by a forward: every request answered", async () => {
+    // fortio looks names up itself before it asks any proxy
+    const words = ["load", "-qps", "0", "-n", "2000", "-c", "4", "-H", "host: echo", "http://127.0.0.1:7080/echo"];
+    const { stdout, stderr } = await krun.exec(["/usr/local/bin/fortio", ...words]);
+    assert.match(stdout + stderr, /Code 200 : 2000 \(100\.0 %\)/, stdout + stderr);
+  });
   await step("hosts outside the mesh, HTTP and HTTPS", async () => {
     const authority = createAuthority("outside CA");
     const { certificatePem, privateKeyPem } = authority.issue({
