@@ -53,7 +53,7 @@ Deno.test("app: environment, arguments, working directory and standard streams a
     );
     assert.equal(seen["MINE"], "a b");
     assert.equal(seen["PORT"], String(appPort));
-    assert.equal(seen["GRPC_XDS_BOOTSTRAP"], "/etc/istio/proxy/grpc_bootstrap.json");
+    assert.equal(seen["GRPC_XDS_BOOTSTRAP"], `${directory}/etc/istio/proxy/grpc_bootstrap.json`);
     assert.equal(seen["GRPC_XDS_EXPERIMENTAL_SECURITY_SUPPORT"], "true");
     assert.equal(seen["GRPC_XDS_EXPERIMENTAL_RBAC"], "false", "what the user set stays");
     assert.equal(seen["HTTP_PROXY"], undefined, "no proxy, no variables of it");
