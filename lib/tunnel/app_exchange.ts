@@ -22,6 +22,8 @@ export interface AppResponse {
   body: Body;
   /** What follows the head, for a protocol that was switched to (101). */
   reader: ByteReader;
+  /** Resolves when nobody reads the request's body any more. */
+  requestDone: Promise<void>;
 }
 
 /**
@@ -33,13 +35,13 @@ export interface AppResponse {
 export async function exchangeWithApp(conn: Deno.TcpConn, request: AppRequest): Promise<AppResponse> {
   await writeAll(conn, headBytes(`${request.method} ${request.target} HTTP/1.1`, request.fields));
   // An app may answer and stop reading; that is no error of the exchange, its answer counts.
-  sendBody(conn, request).catch(() => {});
+  const requestDone = sendBody(conn, request).catch(() => {});
   const reader = new ByteReader(conn);
   for (;;) {
     const head = await readResponseHead(reader);
     if (head.status < 200 && head.status !== 101) continue;
     const framing = responseFraming(request.method, head.status, head.fields);
-    return { ...head, framing, body: readBody(reader, framing), reader };
+    return { ...head, framing, body: readBody(reader, framing), reader, requestDone };
   }
 }
 

@@ -1,11 +1,16 @@
 import { exchangeWithApp } from "./app_exchange.ts";
-import { type Body, type Framing, responseFraming } from "./http1/body.ts";
+import { type Body, type Framing, framingFields, responseFraming } from "./http1/body.ts";
 import { closeQuietly } from "./http2/byte_conn.ts";
 import { ErrorCode } from "./http2/errors.ts";
 import type { RequestHead } from "./http2/request.ts";
 import type { Field } from "./http2/static_table.ts";
 import type { Http2Stream } from "./http2/stream.ts";
-import { forwardedRequestFields, withoutHopByHop } from "./request_headers.ts";
+import {
+  answerTrailers,
+  forwardedRequestFields,
+  forwardedRequestTrailers,
+  withoutHopByHop,
+} from "./request_headers.ts";
 
 /** Methods whose requests say the length of their body even when there is none (RFC 9110 section 8.6). */
 const BODY_METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
@@ -21,6 +26,9 @@ export async function forwardAsHttp1(
   try {
     const framing = framingOf(head, hasBody);
     const fields = requestFields(head, framing);
+    if (hasBody && head.fields.some(([name, value]) => name === "expect" && value.toLowerCase() === "100-continue")) {
+      stream.inform(100);
+    }
     const response = await exchangeWithApp(conn, {
       method: head.method,
       target: head.path,
@@ -33,7 +41,7 @@ export async function forwardAsHttp1(
     stream.sendHeaders([[":status", String(status)], ...withoutHopByHop(response.fields)], noBody);
     if (!noBody) {
       for await (const piece of response.body.pieces) await stream.write(piece);
-      stream.end(response.body.trailers());
+      stream.end(answerTrailers(response.body.trailers()));
     }
     // The answer is complete: what the client may still be sending, nobody waits for (RFC 9113 section 8.1).
     stream.reset(ErrorCode.NO_ERROR);
@@ -43,9 +51,9 @@ export async function forwardAsHttp1(
   }
 }
 
-/** A stream's incoming side as a body. */
+/** A request's incoming side as a body. */
 export function bodyOf(stream: Http2Stream): Body {
-  return { pieces: piecesOf(stream), trailers: () => stream.trailers };
+  return { pieces: piecesOf(stream), trailers: () => forwardedRequestTrailers(stream.trailers) };
 }
 
 async function* piecesOf(stream: Http2Stream): AsyncGenerator<Uint8Array> {
@@ -70,8 +78,8 @@ export function requestFields(head: RequestHead, framing: Framing): Field[] {
     "close",
   ]];
   if (cookies.length > 0) sent.push(["cookie", cookies.join("; ")]);
-  if (framing.kind === "chunked") sent.push(["transfer-encoding", "chunked"]);
-  if (framing.kind === "none" && head.contentBytes === undefined && BODY_METHODS.has(head.method)) {
+  sent.push(...framingFields(framing));
+  if (framing.kind === "none" && (head.contentBytes === 0 || BODY_METHODS.has(head.method))) {
     sent.push(["content-length", "0"]);
   }
   if (head.fields.some(([name]) => name === "te")) sent.push(["te", "trailers"]);

@@ -4,7 +4,12 @@ import type { RequestHead } from "./http2/request.ts";
 import type { Field } from "./http2/static_table.ts";
 import type { Http2Stream } from "./http2/stream.ts";
 import { connectLoopback } from "./loopback.ts";
-import { forwardedRequestFields, withoutHopByHop } from "./request_headers.ts";
+import {
+  answerTrailers,
+  forwardedRequestFields,
+  forwardedRequestTrailers,
+  withoutHopByHop,
+} from "./request_headers.ts";
 
 /** gRPC is HTTP/2 end to end: its status travels in trailers, its calls stream both ways. */
 export function isGrpc(head: RequestHead): boolean {
@@ -26,13 +31,13 @@ export class AppHttp2 {
     const { stream: app, answer } = client.request(requestFields(head), !hasBody, (code) => stream.reset(code));
     stream.onReset = () => app.reset(ErrorCode.CANCEL);
     if (stream.isReset) app.reset(ErrorCode.CANCEL);
-    const upload = hasBody ? carryStream(stream, app) : undefined;
+    const upload = hasBody ? carryStream(stream, app, forwardedRequestTrailers) : undefined;
     // The upload fails with the streams, which tell each other of resets.
     upload?.catch(() => {});
     try {
       const { status, fields, endStream } = await answer;
       stream.sendHeaders([[":status", String(status)], ...withoutHopByHop(fields)], endStream);
-      if (!endStream) await carryStream(app, stream);
+      if (!endStream) await carryStream(app, stream, answerTrailers);
       // A complete answer may come before the request's end; what is still on its way then has no taker.
       if (hasBody && !stream.receiveEnded) {
         app.reset(ErrorCode.NO_ERROR);
@@ -57,13 +62,17 @@ export class AppHttp2 {
   }
 }
 
-async function carryStream(from: Http2Stream, to: Http2Stream): Promise<void> {
+async function carryStream(
+  from: Http2Stream,
+  to: Http2Stream,
+  trailers: (fields: readonly Field[]) => Field[],
+): Promise<void> {
   for (let bytes = await from.read(); bytes; bytes = await from.read()) {
     const count = bytes.length;
     await to.write(bytes);
     from.taken(count);
   }
-  to.end(from.trailers);
+  to.end(trailers(from.trailers));
 }
 
 function requestFields(head: RequestHead): Field[] {
@@ -71,5 +80,6 @@ function requestFields(head: RequestHead): Field[] {
     ":authority",
     head.authority,
   ]];
-  return [...pseudo, ...forwardedRequestFields(head.fields), ["te", "trailers"]];
+  const length: Field[] = head.contentBytes === undefined ? [] : [["content-length", String(head.contentBytes)]];
+  return [...pseudo, ...forwardedRequestFields(head.fields), ...length, ["te", "trailers"]];
 }

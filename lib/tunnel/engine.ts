@@ -10,6 +10,18 @@ export interface TunnelOptions {
   appPort: number;
   /** Threads that accept connections. @default {1} */
   workers?: number;
+  /** What a peer may take; for tests. */
+  limits?: TunnelLimits;
+}
+
+/** Limits against peers that take and do not give. */
+export interface TunnelLimits {
+  /** Connections at once, a thread; a front end needs one for every 100 tunnels. More are closed at once. @default {1000} */
+  connections?: number;
+  /** From accept to the first request's head; an established connection may then idle for hours. @default {10000} */
+  firstRequestMs?: number;
+  /** From the first to the last frame of a header block. @default {10000} */
+  headerBlockMs?: number;
 }
 
 /** Counters since start, summed over all threads. */

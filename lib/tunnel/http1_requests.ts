@@ -1,5 +1,6 @@
+import { abort } from "./abort.ts";
 import { type AppResponse, exchangeWithApp, writeBody } from "./app_exchange.ts";
-import { type Framing, readBody, requestFraming } from "./http1/body.ts";
+import { type Framing, framingFields, readBody, requestFraming } from "./http1/body.ts";
 import { ByteReader } from "./http1/byte_reader.ts";
 import { Http1Error, NotHttp1 } from "./http1/errors.ts";
 import { headBytes, type Http1RequestHead, readRequestHead, valueOf } from "./http1/head.ts";
@@ -7,8 +8,17 @@ import { closeQuietly, writeAll } from "./http2/byte_conn.ts";
 import type { Field } from "./http2/static_table.ts";
 import { APP_DOWN } from "./http2_requests.ts";
 import { connectLoopback } from "./loopback.ts";
-import { forwardedRequestFields, withoutHopByHop } from "./request_headers.ts";
+import {
+  answerTrailers,
+  forwardedRequestFields,
+  forwardedRequestTrailers,
+  withoutHopByHop,
+} from "./request_headers.ts";
 import { TUNNEL_PREFIX } from "./route.ts";
+
+/** How long and how much a client may go on sending after its answer. */
+const LINGER_MS = 1_000;
+const MOST_LINGER_BYTES = 4 * 1_048_576;
 
 /**
  * Answers one HTTP/1.1 request and ends the connection: probes come so, and Cloud Run's front end without `--use-http2`.
@@ -22,70 +32,127 @@ export async function answerHttp1(
   appPort: number,
   headRead: () => void,
 ): Promise<void> {
-  const reader = new ByteReader(conn, first);
-  let app: Deno.TcpConn | undefined;
+  const exchange: Exchange = { conn, reader: new ByteReader(conn, first), answered: false };
   try {
-    const head = await readRequestHead(reader);
+    const head = await readRequestHead(exchange.reader);
     headRead();
     if (!head) return;
     if (head.target.startsWith(TUNNEL_PREFIX)) {
       return await answerText(conn, 426, "tunnels need HTTP/2: deploy with --use-http2\n", [["upgrade", "h2c"]]);
     }
     const framing = requestFraming(head.fields);
-    app = await connectLoopback(appPort).catch(() => undefined);
-    if (!app) return await answerText(conn, 503, APP_DOWN);
-    await forward(conn, reader, head, framing, app);
+    exchange.app = await connectLoopback(appPort).catch(() => undefined);
+    if (!exchange.app) return await answerText(conn, 503, APP_DOWN);
+    await forward(exchange, exchange.app, head, framing);
   } catch (error) {
-    if (error instanceof Http1Error && !(error instanceof NotHttp1)) {
+    // What follows the start of an answer would be taken for its rest: it stays short, and the client sees that.
+    if (exchange.answered) abort(conn);
+    else if (error instanceof Http1Error && !(error instanceof NotHttp1)) {
       await answerText(conn, error.status, `${error.message}\n`).catch(() => {});
     }
   } finally {
-    if (app) closeQuietly(app);
-    closeQuietly(conn);
+    if (exchange.app) closeQuietly(exchange.app);
+    await closeAfterReading(exchange);
   }
 }
 
+interface Exchange {
+  conn: Deno.TcpConn;
+  reader: ByteReader;
+  app?: Deno.TcpConn | undefined;
+  /** The answer has begun. */
+  answered: boolean;
+  /** Resolves when nobody reads the request's body any more. */
+  requestDone?: Promise<void>;
+}
+
 async function forward(
-  conn: Deno.TcpConn,
-  reader: ByteReader,
+  exchange: Exchange,
+  app: Deno.TcpConn,
   head: Http1RequestHead,
   framing: Framing,
-  app: Deno.TcpConn,
 ): Promise<void> {
-  const protocol = upgradeOf(head);
-  const fields: Field[] = forwardedRequestFields(head.fields);
-  if (framing.kind === "chunked") fields.push(["transfer-encoding", "chunked"]);
-  fields.push(
-    ...protocol ? [["connection", "upgrade"], ["upgrade", protocol]] as Field[] : [["connection", "close"]] as Field[],
-  );
-  if (valueOf(head.fields, "expect")) await writeAll(conn, headBytes("HTTP/1.1 100 Continue", []));
+  const { conn, reader } = exchange;
+  const expected = valueOf(head.fields, "expect")?.toLowerCase();
+  if (expected && expected !== "100-continue") throw new Http1Error(417, "only 100-continue can be expected");
+  if (expected && head.minorVersion === 1 && framing.kind !== "none") {
+    await writeAll(conn, headBytes("HTTP/1.1 100 Continue", []));
+  }
+  const protocol = upgradeOf(head, framing);
+  const kept: Field[] = protocol ? [["connection", "upgrade"], ["upgrade", protocol]] : [["connection", "close"]];
+  let badBody: unknown;
+  const body = readBody(reader, framing);
   const response = await exchangeWithApp(app, {
     method: head.method,
     target: head.target,
-    fields,
+    fields: [["host", head.authority], ...forwardedRequestFields(head.fields), ...framingFields(framing), ...kept],
     framing,
-    body: readBody(reader, framing),
+    body: {
+      pieces: noting(body.pieces, (error) => badBody = error),
+      trailers: () => forwardedRequestTrailers(body.trailers()),
+    },
   }).catch(() => undefined);
-  if (!response) return await answerText(conn, 502, "the app did not answer in HTTP\n");
-  if (response.status === 101 && protocol) return await switchProtocol(conn, reader, app, response);
-  const answer = withoutHopByHop(response.fields);
-  if (response.framing.kind === "chunked") answer.push(["transfer-encoding", "chunked"]);
-  await writeAll(
-    conn,
-    headBytes(`HTTP/1.1 ${response.status} ${response.reason}`, [...answer, ["connection", "close"]]),
-  );
-  await writeBody(conn, response.framing, response.body);
+  if (!response) {
+    if (badBody instanceof Http1Error) throw badBody;
+    return await answerText(conn, 502, "the app did not answer in HTTP\n");
+  }
+  exchange.requestDone = response.requestDone;
+  exchange.answered = true;
+  if (response.status === 101) {
+    if (protocol) return await switchProtocol(conn, reader, app, response);
+    return await answerText(conn, 502, "the app switched to a protocol that nobody asked for\n");
+  }
+  const chunks = response.framing.kind === "chunked";
+  // A client of HTTP/1.0 knows no chunks; the connection's end says the body's.
+  const out: Framing = chunks && head.minorVersion === 0 ? { kind: "until close" } : response.framing;
+  const fields: Field[] = [...withoutHopByHop(response.fields), ["connection", "close"]];
+  if (out.kind === "chunked") fields.push(["transfer-encoding", "chunked"]);
+  await writeAll(conn, headBytes(`HTTP/1.1 ${response.status} ${response.reason}`, fields));
+  const { pieces, trailers } = response.body;
+  await writeBody(conn, out, { pieces, trailers: () => answerTrailers(trailers()) });
 }
 
-/** The protocol that a request without body asks to switch to; h2c is not: it comes with prior knowledge. */
-function upgradeOf(head: Http1RequestHead): string | undefined {
+async function* noting(
+  pieces: AsyncIterable<Uint8Array>,
+  failed: (error: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    failed(error);
+    throw error;
+  }
+}
+
+/**
+ * `websocket`, where a request without body asks for it. Nothing else is switched to: HTTP/2 on the app's own connection would carry
+ * headers that nobody has looked at.
+ */
+function upgradeOf(head: Http1RequestHead, framing: Framing): string | undefined {
   const asked = valueOf(head.fields, "connection")?.toLowerCase().split(",").some((token) =>
     token.trim() === "upgrade"
   );
   const protocol = valueOf(head.fields, "upgrade");
-  return asked && protocol && protocol.toLowerCase() !== "h2c" && requestFraming(head.fields).kind === "none"
-    ? protocol
-    : undefined;
+  return asked && protocol?.toLowerCase() === "websocket" && framing.kind === "none" ? protocol : undefined;
+}
+
+/** Closing with unread bytes would be a RST, which can take the answer from a client that is still sending. */
+async function closeAfterReading({ conn, requestDone }: Exchange): Promise<void> {
+  const timer = setTimeout(() => closeQuietly(conn), LINGER_MS);
+  try {
+    await conn.closeWrite();
+    await requestDone;
+    const bytes = new Uint8Array(16_384);
+    for (let read = 0; read < MOST_LINGER_BYTES;) {
+      const count = await conn.read(bytes);
+      if (count === null) break;
+      read += count;
+    }
+  } catch {
+    // Closed already, by the client, the timer or a switched protocol.
+  }
+  clearTimeout(timer);
+  closeQuietly(conn);
 }
 
 /** After 101 the bytes are no HTTP any more; the end of either side ends both. */
@@ -120,6 +187,8 @@ async function answerText(conn: Deno.TcpConn, status: number, text: string, fiel
 
 const REASONS: ReadonlyMap<number, string> = new Map([
   [400, "Bad Request"],
+  [405, "Method Not Allowed"],
+  [417, "Expectation Failed"],
   [426, "Upgrade Required"],
   [431, "Request Header Fields Too Large"],
   [502, "Bad Gateway"],

@@ -25,7 +25,13 @@ export async function serveKrunTunnel(options: TunnelOptions, workerUrl?: URL): 
   let server: TunnelServer;
   try {
     server = openServer(
-      { port: wanted, routes: options.routes, appPort: options.appPort, shared: threads > 1 },
+      {
+        port: wanted,
+        routes: options.routes,
+        appPort: options.appPort,
+        shared: threads > 1,
+        limits: options.limits,
+      },
       options.hostname,
     );
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The tunnel's end on 15009: HTTP/2 requests `POST /_hbone/<port or name>` become TCP connections of the loopback. */
-export type { TunnelEnd, TunnelEngine, TunnelOptions, TunnelStats } from "./engine.ts";
+export type { TunnelEnd, TunnelEngine, TunnelLimits, TunnelOptions, TunnelStats } from "./engine.ts";
 export { krunTunnel } from "./krun.ts";
 export { type EnvoyResources, envoyTunnelOverride } from "./envoy.ts";
 export { envoyKeepsTunnelEnds } from "./envoy_versions.ts";

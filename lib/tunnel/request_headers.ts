@@ -35,9 +35,32 @@ const EXACT: ReadonlySet<string> = new Set(
 const PREFIXES: readonly string[] = SPOOFABLE_HEADERS.map(([name]) => name)
   .filter((name) => name.endsWith("*")).map((name) => name.slice(0, -1));
 
-/** True for a header in the table, also when written with underscores, which CGI-like app servers cannot tell from dashes. */
+/** What two servers must agree on: it is never taken out because a `connection` field names it, or added by a look-alike. */
+const VITAL_HEADERS: ReadonlySet<string> = new Set(["host", "content-length", "authorization", "cookie", "forwarded"]);
+
+/** Fields that have no effect, or a dangerous one, after the body (RFC 9110 section 6.5.1). */
+const NO_TRAILERS: ReadonlySet<string> = new Set([
+  ...VITAL_HEADERS,
+  "set-cookie",
+  "www-authenticate",
+  "content-type",
+  "content-encoding",
+  "content-range",
+  "cache-control",
+  "max-forwards",
+  "expect",
+  "range",
+  "trailer",
+]);
+
+/** CGI-like app servers tell no sign from another: `a_b` and `a.b` may be `a-b` to them. */
+function dashedName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "-");
+}
+
+/** True for a header in the table, also when written with other signs, which CGI-like app servers cannot tell from dashes. */
 export function isSpoofable(name: string): boolean {
-  const dashed = name.toLowerCase().replaceAll("_", "-");
+  const dashed = dashedName(name);
   return EXACT.has(dashed) || PREFIXES.some((prefix) => dashed.startsWith(prefix));
 }
 
@@ -48,11 +71,30 @@ export function withoutHopByHop(fields: readonly Field[]): Field[] {
       value.split(",").map((token) => token.trim().toLowerCase())
     ),
   );
-  return fields.filter(([name]) => !HOP_BY_HOP_HEADERS.has(name) && !named.has(name));
+  const isVital = (name: string) => VITAL_HEADERS.has(name) || name.startsWith("x-forwarded-");
+  return fields.filter(([name]) => !HOP_BY_HOP_HEADERS.has(name) && (!named.has(name) || isVital(name)));
 }
 
-/** What of a request's fields (names in lower case) goes on to the app. */
+/** What of a request's fields (names in lower case) goes on to the app; who forwards adds the host and the body's length. */
 export function forwardedRequestFields(fields: readonly Field[]): Field[] {
   // `expect` is answered here: the body is forwarded as it comes.
-  return withoutHopByHop(fields).filter(([name]) => !isSpoofable(name) && name !== "expect");
+  return withoutHopByHop(fields).filter(([name]) =>
+    !isSpoofable(name) && !isLookAlike(name) && name !== "expect" && name !== "content-length" && name !== "host"
+  );
+}
+
+/** What of a request's trailers goes on: an app that adds them to the headers must not come to believe more by them. */
+export function forwardedRequestTrailers(fields: readonly Field[]): Field[] {
+  return forwardedRequestFields(fields).filter(([name]) => !NO_TRAILERS.has(name));
+}
+
+/** What of an answer's trailers goes back. */
+export function answerTrailers(fields: readonly Field[]): Field[] {
+  return withoutHopByHop(fields).filter(([name]) => !NO_TRAILERS.has(name));
+}
+
+/** `content_length` and its like. */
+function isLookAlike(name: string): boolean {
+  const dashed = dashedName(name);
+  return dashed !== name && (VITAL_HEADERS.has(dashed) || HOP_BY_HOP_HEADERS.has(dashed));
 }

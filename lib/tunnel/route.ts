@@ -9,6 +9,7 @@ export type Decision =
 
 /** Decides by method and path alone; a query after a tunnel's name is no part of it. */
 export function decide(method: string, path: string, routes: ReadonlyMap<string, number>): Decision {
+  if (method === "CONNECT") return { kind: "refuse", status: 405, text: "no proxy: a tunnel is opened by POST\n" };
   if (!path.startsWith(TUNNEL_PREFIX)) return { kind: "app" };
   const name = path.slice(TUNNEL_PREFIX.length).split("?", 1)[0]!;
   const port = routes.get(name);

@@ -1,5 +1,5 @@
 import { AppHttp2 } from "./app_http2.ts";
-import type { TunnelOptions, TunnelStats } from "./engine.ts";
+import type { TunnelLimits, TunnelOptions, TunnelStats } from "./engine.ts";
 import { closeQuietly } from "./http2/byte_conn.ts";
 import { Http2Connection } from "./http2/connection.ts";
 import { PREFACE } from "./http2/frame.ts";
@@ -7,16 +7,17 @@ import { ServerRole } from "./http2/server_role.ts";
 import { answerHttp1 } from "./http1_requests.ts";
 import { answerHttp2 } from "./http2_requests.ts";
 
-/** From accept to the first request's head; an established connection may then idle for hours. */
 const FIRST_REQUEST_MS = 10_000;
-/** Connections at once, a thread; a front end needs one for every 100 tunnels. More are closed at once. */
 const MOST_CONNECTIONS = 1_000;
+/** What a connection that has said nothing has left when a drain begins: its request may be on the way. */
+const SILENT_MS = 100;
 const ACCEPT_RETRY_MS = 50;
 
 /** What one thread serves. */
 export interface ServerOptions extends Required<Pick<TunnelOptions, "port" | "hostname" | "routes" | "appPort">> {
   /** SO_REUSEPORT: other threads listen on the same port. */
   shared: boolean;
+  limits?: TunnelLimits | undefined;
 }
 
 /** The tunnel's end on one thread. */
@@ -27,9 +28,12 @@ export class TunnelServer {
   readonly #listener: Deno.TcpListener;
   readonly #appHttp2: AppHttp2;
   readonly #sockets = new Set<Deno.TcpConn>();
+  /** Those whose first request's head is not there yet. */
+  readonly #silent = new Set<Deno.TcpConn>();
   readonly #connections = new Set<Http2Connection>();
   readonly #running = new Set<Promise<void>>();
   readonly #accepting: Promise<void>;
+  #draining = false;
   #closed = false;
 
   /** @throws the runtime's error when the port is taken. */
@@ -41,13 +45,20 @@ export class TunnelServer {
     this.#accepting = this.#accept();
   }
 
-  /** Takes no more connections and streams; resolves when every tunnel has ended, or is ended after `limitMs`. */
+  /**
+   * Takes no more connections, and no more requests than are on their way; resolves when all have been answered and every tunnel has
+   * ended. What is left after `limitMs` is ended.
+   */
   async drain(limitMs: number): Promise<void> {
+    this.#draining = true;
     closeQuietly(this.#listener);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
-    await Promise.race([late, Promise.all([...this.#connections].map((connection) => connection.drain()))]);
+    const silentTimer = setTimeout(() => this.#silent.forEach(closeQuietly), SILENT_MS);
+    for (const connection of this.#connections) void connection.drain();
+    await Promise.race([late, this.#settled()]);
     clearTimeout(timer);
+    clearTimeout(silentTimer);
     await this.close();
   }
 
@@ -59,6 +70,11 @@ export class TunnelServer {
     await Promise.all([...this.#connections].map((connection) => connection.close()));
     for (const socket of this.#sockets) closeQuietly(socket);
     await this.#appHttp2.close();
+    await this.#settled();
+  }
+
+  async #settled(): Promise<void> {
+    await this.#accepting;
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
@@ -66,7 +82,7 @@ export class TunnelServer {
     while (!this.#closed) {
       try {
         const socket = await this.#listener.accept();
-        if (this.#sockets.size >= MOST_CONNECTIONS) closeQuietly(socket);
+        if (this.#sockets.size >= (this.options.limits?.connections ?? MOST_CONNECTIONS)) closeQuietly(socket);
         else this.#track(this.#serve(socket));
       } catch (error) {
         if (this.#closed || error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) {
@@ -80,14 +96,23 @@ export class TunnelServer {
 
   async #serve(socket: Deno.TcpConn): Promise<void> {
     this.#sockets.add(socket);
+    this.#silent.add(socket);
     let connection: Http2Connection | undefined;
-    const timer = setTimeout(() => connection ? void connection.close() : closeQuietly(socket), FIRST_REQUEST_MS);
+    const timer = setTimeout(
+      () => connection ? void connection.close() : closeQuietly(socket),
+      this.options.limits?.firstRequestMs ?? FIRST_REQUEST_MS,
+    );
+    const headRead = () => {
+      clearTimeout(timer);
+      this.#silent.delete(socket);
+    };
     try {
       socket.setNoDelay(true);
       const first = await readPreface(socket);
       if (!first.isHttp2) {
-        return await answerHttp1(socket, first.bytes, this.options.appPort, () => clearTimeout(timer));
+        return await answerHttp1(socket, first.bytes, this.options.appPort, headRead);
       }
+      this.#silent.delete(socket);
       const context = { options: this.options, appHttp2: this.#appHttp2, stats: this.stats };
       const role = new ServerRole((stream, head, hasBody) => {
         clearTimeout(timer);
@@ -95,9 +120,10 @@ export class TunnelServer {
         this.#track(answered);
         return answered;
       });
-      connection = new Http2Connection(socket, role);
+      connection = new Http2Connection(socket, role, this.options.limits);
       this.#connections.add(connection);
       if (this.#closed) return await connection.close();
+      if (this.#draining) void connection.drain();
       await connection.run(first.bytes);
     } catch {
       // The socket ended before it said anything.
@@ -105,6 +131,7 @@ export class TunnelServer {
       clearTimeout(timer);
       if (connection) this.#connections.delete(connection);
       this.#sockets.delete(socket);
+      this.#silent.delete(socket);
       closeQuietly(socket);
     }
   }

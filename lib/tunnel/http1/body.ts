@@ -26,6 +26,12 @@ export function responseFraming(method: string, status: number, fields: readonly
   return declared(fields) ?? { kind: "until close" };
 }
 
+/** The fields that say `framing`; what the message's sender wrote about it is replaced by these. */
+export function framingFields(framing: Framing): Field[] {
+  if (framing.kind === "chunked") return [["transfer-encoding", "chunked"]];
+  return framing.kind === "length" ? [["content-length", String(framing.bytes)]] : [];
+}
+
 /** The body that follows a head. A body that ends too early makes `pieces` throw {@link Http1Error}. */
 export function readBody(reader: ByteReader, framing: Framing): Body {
   const trailers: Field[] = [];

@@ -1,14 +1,21 @@
 import type { Field } from "../http2/static_table.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import { Http1Error, NotHttp1 } from "./errors.ts";
+import { AUTHORITY, FIELD_VALUE, TOKEN } from "./grammar.ts";
+import { parseTarget } from "./target.ts";
 
 /** Start line and header fields together; the same limit as for HTTP/2. */
 export const MAX_HEAD_BYTES = 65_536;
 
 export interface Http1RequestHead {
   method: string;
-  /** Origin form, as received. */
+  /** Origin form, or `*`. */
   target: string;
+  /** Of the target where that says it, else the one `host` field; empty for an HTTP/1.0 request without. */
+  authority: string;
+  /** HTTP/1.0 knows neither chunks nor 100. */
+  minorVersion: 0 | 1;
+  /** Without `host`. */
   fields: Field[];
 }
 
@@ -18,16 +25,25 @@ export interface Http1ResponseHead {
   fields: Field[];
 }
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const BAD_VALUE = /[\0\r\n]/;
-
 /** Null when the client ended without a request. @throws {NotHttp1} for a first line that is no request line; {Http1Error} */
 export async function readRequestHead(reader: ByteReader): Promise<Http1RequestHead | null> {
   const line = await reader.line(MAX_HEAD_BYTES);
   if (line === null) return null;
-  const [, method, target] = /^(\S+) (\S+) HTTP\/1\.[01]$/.exec(line) ?? [];
+  const [, method, target, minor] = /^([!-~]+) ([!-~\x80-\xff]+) HTTP\/1\.([01])$/.exec(line) ?? [];
   if (!method || !target || !TOKEN.test(method)) throw new NotHttp1();
-  return { method, target, fields: await readFields(reader, MAX_HEAD_BYTES - line.length) };
+  const minorVersion = minor === "0" ? 0 : 1;
+  const all = await readFields(reader, MAX_HEAD_BYTES - line.length);
+  if (method === "CONNECT") throw new Http1Error(405, "no proxy: CONNECT is not served");
+  const { path, authority } = parseTarget(method, target);
+  // None or two of them, and two servers think of two sites (RFC 9112 section 3.2).
+  const hosts = all.filter(([name]) => name === "host").map(([, value]) => value);
+  if (hosts.length > 1 || (hosts.length === 0 && minorVersion === 1) || !AUTHORITY.test(hosts[0] ?? "")) {
+    throw new Http1Error(400, "one host field is needed");
+  }
+  const fields = all.filter(([name]) => name !== "host");
+  // HTTP/1.0 has no transfer codings: a server of that time would read the chunks as the next request.
+  if (minorVersion === 0 && valueOf(fields, "transfer-encoding")) throw new Http1Error(400, "chunks in HTTP/1.0");
+  return { method, target: path, authority: authority ?? hosts[0] ?? "", minorVersion, fields };
 }
 
 /** @throws {Http1Error} also when the connection ends before a head. */
@@ -55,7 +71,7 @@ export async function readFields(reader: ByteReader, maxBytes: number): Promise<
     const name = line.slice(0, Math.max(0, colon));
     const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "");
     // A name with a space, or a folded line, is how requests are smuggled (RFC 9112 sections 5.1 and 5.2).
-    if (!TOKEN.test(name) || BAD_VALUE.test(value)) throw new Http1Error(400, "bad header field");
+    if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw new Http1Error(400, "bad header field");
     fields.push([name.toLowerCase(), value]);
   }
 }

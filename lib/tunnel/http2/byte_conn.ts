@@ -2,6 +2,8 @@
 export interface ByteConn {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
+  /** Ends the sending side; the other goes on. */
+  closeWrite?(): Promise<void>;
   close(): void;
 }
 

@@ -1,7 +1,8 @@
 import { type ByteConn } from "./byte_conn.ts";
-import { type ConnectionRole, Http2Connection } from "./connection.ts";
+import { Http2Connection } from "./connection.ts";
 import { ErrorCode, StreamError, StreamReset } from "./errors.ts";
 import { type ResponseHead, responseHead, trailerFields } from "./request.ts";
+import type { ConnectionRole } from "./role.ts";
 import type { Field } from "./static_table.ts";
 import type { Http2Stream } from "./stream.ts";
 

@@ -1,65 +1,64 @@
 import { type ByteConn, closeQuietly } from "./byte_conn.ts";
-import { checkPing, checkPriority, lastTakenStream, resetCode, windowIncrement } from "./control_frames.ts";
-import { ConnectionError, ErrorCode, StreamError } from "./errors.ts";
-import { CHEAP_FRAMES, EARLY_RESETS, FloodGuard } from "./flood.ts";
-import { Flag, frame, type FrameHeader, FrameType, numbersFrame, PREFACE } from "./frame.ts";
+import { CONNECTION_WINDOW_BYTES } from "./connection_window.ts";
+import { ConnectionError, ErrorCode } from "./errors.ts";
+import { frame, FrameType, numbersFrame, PREFACE } from "./frame.ts";
 import { FrameReader } from "./frame_reader.ts";
-import { type HeaderBlock, HeaderBlockAssembly } from "./header_block.ts";
-import { HpackDecoder } from "./hpack_decoder.ts";
-import { encodeFields } from "./hpack_encoder.ts";
+import { headerFrames } from "./header_frames.ts";
+import { encodeFields, NO_TABLE } from "./hpack_encoder.ts";
+import { Incoming, type IncomingTarget, MAX_HEADER_BYTES, MAX_STREAMS } from "./incoming.ts";
 import { Output } from "./output.ts";
-import { withoutPadding } from "./padding.ts";
-import { applySettings, DEFAULT_PEER_SETTINGS, type PeerSettings, SETTINGS_ACK, settingsFrame } from "./settings.ts";
+import { GrowthAllowance } from "./receive_window.ts";
+import type { ConnectionRole } from "./role.ts";
+import { SendWindow } from "./send_window.ts";
+import { DEFAULT_PEER_SETTINGS, type PeerSettings, settingsFrame } from "./settings.ts";
 import type { Field } from "./static_table.ts";
-import { StreamTable } from "./stream_table.ts";
 import { dataFlags, Http2Stream, type StreamHost } from "./stream.ts";
+import { LARGEST_STREAM_ID, StreamTable } from "./stream_table.ts";
 
-/** Header list, and header block on the wire. */
-export const MAX_HEADER_BYTES = 65_536;
-/** Streams at once; Cloud Run's front end uses 100. */
-export const MAX_STREAMS = 256;
-/** Bounds nothing (streams bound themselves), so it never stands in a stream's way. */
-const CONNECTION_WINDOW_BYTES = 2 ** 24;
-const LARGEST_WINDOW = 0x7fffffff;
 /** For the last frames of a connection whose peer does not read. */
 const CLOSE_FLUSH_MS = 500;
+/** A header block that takes longer holds a connection for nothing: CONTINUATION by trickle. */
+const HEADER_BLOCK_MS = 10_000;
+/** What a peer has to answer the PING between the two steps of GOAWAY; the front end is on the same host. */
+const PONG_MS = 100;
+/** What a peer has to read the last bytes and close, after a drain. */
+const LINGER_MS = 1_000;
 
-/** What a connection does with its streams' header lists; a server opens streams here, a client hears answers. */
-export interface ConnectionRole {
-  readonly name: "server" | "client";
-  /** The first header list of a stream (server), or the next of one that is open. @throws {StreamError} for a malformed one. */
-  onFields(
-    stream: Http2Stream,
-    fields: readonly Field[],
-    info: { endStream: boolean; tooLarge: boolean; opening: boolean },
-  ): void;
+/** Times of a connection; tests shorten them. */
+export interface ConnectionTimes {
+  /** @default {10000} */
+  headerBlockMs?: number;
 }
 
 /** One HTTP/2 connection, either end (RFC 9113). Server push is neither offered nor taken; priorities are read and ignored. */
 export class Http2Connection implements StreamHost {
   readonly #conn: ByteConn;
   readonly #role: ConnectionRole;
+  readonly #headerBlockMs: number;
   readonly #output: Output;
-  readonly #decoder = new HpackDecoder(MAX_HEADER_BYTES);
-  readonly #blocks = new HeaderBlockAssembly(MAX_HEADER_BYTES);
+  readonly #sendWindow: SendWindow;
   readonly #streams: StreamTable;
-  readonly #cheapFrames = new FloodGuard(CHEAP_FRAMES);
-  readonly #earlyResets = new FloodGuard(EARLY_RESETS);
-  #awaitingRoom = new Set<Http2Stream>();
-  #peer: PeerSettings = { ...DEFAULT_PEER_SETTINGS };
-  #settingsSeen = false;
-  #sendWindowBytes = DEFAULT_PEER_SETTINGS.windowBytes;
-  #openBytes = CONNECTION_WINDOW_BYTES;
-  #goingAway = false;
+  readonly #growth = new GrowthAllowance();
+  readonly #peer: PeerSettings = { ...DEFAULT_PEER_SETTINGS };
+  readonly #ended = Promise.withResolvers<void>();
+  #tableDropped = false;
+  /** The last stream of the peer's that was announced as taken; none is taken any more. */
+  #lastTaken: number | undefined;
+  #peerGoesAway = false;
   #closed = false;
   #closing: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
   #whenIdle: (() => void) | undefined;
+  #whenPong: (() => void) | undefined;
+  #headerTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(conn: ByteConn, role: ConnectionRole) {
+  constructor(conn: ByteConn, role: ConnectionRole, times: ConnectionTimes = {}) {
     this.#conn = conn;
     this.#role = role;
+    this.#headerBlockMs = times.headerBlockMs ?? HEADER_BLOCK_MS;
     this.#streams = new StreamTable(role.name);
-    this.#output = new Output(conn, () => this.#wakeAll());
+    this.#output = new Output(conn, () => this.#sendWindow.wake());
+    this.#sendWindow = new SendWindow(this.#output);
   }
 
   get streamCount(): number {
@@ -72,8 +71,7 @@ export class Http2Connection implements StreamHost {
 
   /** True while {@link open} may be called. */
   get canOpen(): boolean {
-    return !this.#closed && !this.#goingAway && this.#streams.size < this.#peer.maxStreams &&
-      this.#streams.idsLeft;
+    return !this.#closed && !this.#peerGoesAway && this.#streams.size < this.#peer.maxStreams && this.#streams.idsLeft;
   }
 
   /**
@@ -89,28 +87,52 @@ export class Http2Connection implements StreamHost {
     this.#output.frame(
       numbersFrame(FrameType.WINDOW_UPDATE, 0, CONNECTION_WINDOW_BYTES - DEFAULT_PEER_SETTINGS.windowBytes),
     );
+    const incoming = new Incoming(this.#incomingTarget());
     try {
-      await new FrameReader(this.#conn, first).run((header, payload) => this.#take(header, payload));
+      await new FrameReader(this.#conn, first).run((header, payload) => incoming.take(header, payload));
     } catch (error) {
       // Anything else is the socket's: the peer is gone, there is nobody to tell.
       if (error instanceof ConnectionError) this.#sendGoAway(error.code);
     }
     await this.close();
+    this.#ended.resolve();
   }
 
   /** Opens a stream (client only). */
   open(fields: readonly Field[], endStream: boolean): Http2Stream {
-    const stream = new Http2Stream(this.#streams.takeOwnId(), this, this.#peer.windowBytes);
-    this.#streams.add(stream);
+    const stream = this.#newStream(this.#streams.takeOwnId());
     stream.sendHeaders(fields, endStream);
     return stream;
   }
 
-  /** Tells the peer to open no more streams; resolves when the open ones have ended. */
-  async drain(): Promise<void> {
-    if (!this.#goingAway) this.#sendGoAway(ErrorCode.NO_ERROR);
+  /**
+   * Takes the streams that are open or on their way, and no later ones; resolves once all have ended and the connection is closed.
+   * GOAWAY comes in two steps (RFC 9113 section 6.8): what the peer sent before it read the first is served, not refused.
+   */
+  drain(): Promise<void> {
+    return this.#draining ??= this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    if (!this.#closed) await this.#announceEnd();
     if (this.#streams.size > 0) await new Promise<void>((resolve) => this.#whenIdle = resolve);
     await this.#output.flush();
+    this.#output.close();
+    // Closing with unread frames would be a RST, which takes from the peer what it has not read yet.
+    await this.#conn.closeWrite?.().catch(() => {});
+    const timer = setTimeout(() => void this.close(), LINGER_MS);
+    await this.#ended.promise;
+    clearTimeout(timer);
+  }
+
+  async #announceEnd(): Promise<void> {
+    const ponged = new Promise<void>((resolve) => this.#whenPong = resolve);
+    this.#output.frame(numbersFrame(FrameType.GOAWAY, 0, LARGEST_STREAM_ID, ErrorCode.NO_ERROR));
+    this.#output.frame(frame(FrameType.PING, 0, 0, new Uint8Array(8)));
+    const timer = setTimeout(() => this.#whenPong?.(), PONG_MS);
+    await ponged;
+    clearTimeout(timer);
+    if (!this.#closed) this.#sendGoAway(ErrorCode.NO_ERROR);
   }
 
   /** Ends the connection and resets every stream; resolves when the socket is closed. */
@@ -120,7 +142,9 @@ export class Http2Connection implements StreamHost {
 
   async #close(): Promise<void> {
     this.#closed = true;
-    if (!this.#goingAway) this.#sendGoAway(ErrorCode.NO_ERROR);
+    clearTimeout(this.#headerTimer);
+    this.#whenPong?.();
+    if (this.#lastTaken === undefined) this.#sendGoAway(ErrorCode.NO_ERROR);
     for (const stream of this.#streams.all()) stream.receiveReset(ErrorCode.CANCEL);
     const timer = setTimeout(() => closeQuietly(this.#conn), CLOSE_FLUSH_MS);
     await this.#output.flush();
@@ -130,7 +154,7 @@ export class Http2Connection implements StreamHost {
   }
 
   get sendRoomBytes(): number {
-    return this.#closed ? 0 : Math.min(this.#sendWindowBytes, this.#output.roomBytes);
+    return this.#closed ? 0 : this.#sendWindow.roomBytes;
   }
 
   get peerFrameBytes(): number {
@@ -138,20 +162,17 @@ export class Http2Connection implements StreamHost {
   }
 
   sendData(stream: Http2Stream, payload: Uint8Array, endStream: boolean): void {
-    this.#sendWindowBytes -= payload.length;
+    this.#sendWindow.sent(payload.length);
     this.#output.data(stream.id, payload, dataFlags(endStream));
   }
 
   sendHeaders(stream: Http2Stream, fields: readonly Field[], endStream: boolean): void {
-    const block = encodeFields(fields);
-    const partBytes = this.#peer.frameBytes;
-    for (let at = 0; at === 0 || at < block.length; at += partBytes) {
-      const last = at + partBytes >= block.length ? Flag.END_HEADERS : 0;
-      const [type, flags] = at === 0
-        ? [FrameType.HEADERS, last | dataFlags(endStream)]
-        : [FrameType.CONTINUATION, last];
-      this.#output.frame(frame(type, flags, stream.id, block.subarray(at, at + partBytes)));
+    let block = encodeFields(fields);
+    if (this.#peer.smallTable && !this.#tableDropped) {
+      this.#tableDropped = true;
+      block = Uint8Array.of(NO_TABLE, ...block);
     }
+    for (const part of headerFrames(stream.id, block, this.#peer.frameBytes, endStream)) this.#output.frame(part);
   }
 
   sendReset(stream: Http2Stream, code: number): void {
@@ -163,171 +184,19 @@ export class Http2Connection implements StreamHost {
   }
 
   awaitRoom(stream: Http2Stream): void {
-    this.#awaitingRoom.add(stream);
+    this.#sendWindow.await(stream);
   }
 
   forget(stream: Http2Stream): void {
     this.#streams.delete(stream);
-    this.#awaitingRoom.delete(stream);
+    this.#sendWindow.forget(stream);
     if (this.#streams.size === 0) this.#whenIdle?.();
   }
 
-  #take(header: FrameHeader, payload: Uint8Array): void {
-    if (this.#closed) return;
-    if (!this.#settingsSeen && (header.type !== FrameType.SETTINGS || header.flags & Flag.ACK)) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "first frame is not SETTINGS");
-    }
-    this.#blocks.checkOrder(header);
-    if (this.#output.overfull) throw new ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "answers are not read");
-    try {
-      this.#dispatch(header, payload);
-    } catch (error) {
-      if (!(error instanceof StreamError)) throw error;
-      this.#resetStream(header.streamId, error.code);
-      this.#streams.get(header.streamId)?.receiveReset(error.code);
-    }
-  }
-
-  #dispatch(header: FrameHeader, payload: Uint8Array): void {
-    switch (header.type) {
-      case FrameType.DATA:
-        return this.#takeData(header, payload);
-      case FrameType.HEADERS:
-        this.#streams.checkHeadersId(header.streamId);
-        return this.#takeBlock(this.#blocks.headers(header, payload));
-      case FrameType.CONTINUATION:
-        return this.#takeBlock(this.#blocks.continuation(header, payload));
-      case FrameType.PRIORITY:
-        this.#cheapFrames.spend();
-        return checkPriority(header, payload);
-      case FrameType.RST_STREAM:
-        return this.#takeReset(header, payload);
-      case FrameType.SETTINGS:
-        return this.#takeSettings(header, payload);
-      case FrameType.PUSH_PROMISE:
-        throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE is not enabled");
-      case FrameType.PING:
-        return this.#takePing(header, payload);
-      case FrameType.GOAWAY:
-        return this.#takeGoAway(header, payload);
-      case FrameType.WINDOW_UPDATE:
-        return this.#takeWindowUpdate(header, payload);
-      default: // Unknown types are ignored (RFC 9113 section 4.1), but not without limit.
-        this.#cheapFrames.spend();
-    }
-  }
-
-  #takeData(header: FrameHeader, payload: Uint8Array): void {
-    const body = withoutPadding(header, payload);
-    if (this.#streams.isIdle(header.streamId)) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream");
-    }
-    this.#openBytes -= header.lengthBytes;
-    if (this.#openBytes < 0) {
-      throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection allows");
-    }
-    if (this.#openBytes < CONNECTION_WINDOW_BYTES / 2) {
-      this.#output.frame(numbersFrame(FrameType.WINDOW_UPDATE, 0, CONNECTION_WINDOW_BYTES - this.#openBytes));
-      this.#openBytes = CONNECTION_WINDOW_BYTES;
-    }
-    const endStream = (header.flags & Flag.END_STREAM) !== 0;
-    if (body.length === 0 && !endStream) this.#cheapFrames.spend();
-    const stream = this.#streams.get(header.streamId);
-    if (stream) stream.receiveData(body, endStream, header.lengthBytes);
-    else this.#streams.checkClosed(header.streamId);
-  }
-
-  #takeBlock(block: HeaderBlock | undefined): void {
-    if (!block) return;
-    const { fields, tooLarge } = this.#decoder.decode(block.bytes);
-    const { streamId, endStream } = block;
-    if (block.dependsOnItself) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "stream depends on itself");
-    let stream = this.#streams.get(streamId);
-    const opening = !stream && this.#streams.isIdle(streamId);
-    if (stream?.receiveEnded) throw new StreamError(ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM");
-    if (opening) {
-      this.#streams.peerOpened(streamId);
-      if (this.#goingAway || this.#streams.size >= MAX_STREAMS) {
-        throw new StreamError(ErrorCode.REFUSED_STREAM, "no more streams");
-      }
-      stream = new Http2Stream(streamId, this, this.#peer.windowBytes);
-      this.#streams.add(stream);
-    }
-    if (!stream) return this.#streams.checkClosed(streamId);
-    this.#role.onFields(stream, fields, { endStream, tooLarge, opening });
-    if (endStream && !stream.isReset) stream.receiveEnd();
-  }
-
-  #takeReset(header: FrameHeader, payload: Uint8Array): void {
-    const code = resetCode(payload);
-    if (this.#streams.isIdle(header.streamId)) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on an idle stream");
-    }
-    const stream = this.#streams.get(header.streamId);
-    if (!stream) return;
-    if (!stream.answered) this.#earlyResets.spend();
-    stream.receiveReset(code);
-  }
-
-  #takeSettings(header: FrameHeader, payload: Uint8Array): void {
-    if (header.streamId !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream");
-    if (header.flags & Flag.ACK) {
-      if (payload.length > 0) {
-        throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS acknowledgement with a payload");
-      }
-      return;
-    }
-    this.#cheapFrames.spend();
-    const before = this.#peer.windowBytes;
-    this.#peer = applySettings(this.#peer, payload);
-    this.#settingsSeen = true;
-    for (const stream of this.#streams.all()) {
-      stream.sendWindowBytes += this.#peer.windowBytes - before;
-      if (stream.sendWindowBytes > LARGEST_WINDOW) {
-        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window too large");
-      }
-      stream.wake();
-    }
-    this.#output.frame(SETTINGS_ACK);
-  }
-
-  #takePing(header: FrameHeader, payload: Uint8Array): void {
-    checkPing(header, payload);
-    this.#cheapFrames.spend();
-    if (!(header.flags & Flag.ACK)) this.#output.frame(frame(FrameType.PING, Flag.ACK, 0, payload));
-  }
-
-  #takeGoAway(header: FrameHeader, payload: Uint8Array): void {
-    const lastTaken = lastTakenStream(header, payload);
-    this.#cheapFrames.spend();
-    if (this.#role.name === "server") return;
-    this.#goingAway = true;
-    for (const stream of this.#streams.all()) {
-      if (stream.id > lastTaken) stream.receiveReset(ErrorCode.REFUSED_STREAM);
-    }
-  }
-
-  #takeWindowUpdate(header: FrameHeader, payload: Uint8Array): void {
-    const increment = windowIncrement(payload);
-    if (header.streamId === 0) {
-      if (increment === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
-      this.#sendWindowBytes += increment;
-      if (this.#sendWindowBytes > LARGEST_WINDOW) {
-        throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "window too large");
-      }
-      return this.#wakeAll();
-    }
-    if (this.#streams.isIdle(header.streamId)) {
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on an idle stream");
-    }
-    const stream = this.#streams.get(header.streamId);
-    if (!stream) return;
-    if (increment === 0) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
-    stream.sendWindowBytes += increment;
-    if (stream.sendWindowBytes > LARGEST_WINDOW) {
-      throw new StreamError(ErrorCode.FLOW_CONTROL_ERROR, "window too large");
-    }
-    stream.wake();
+  #newStream(streamId: number): Http2Stream {
+    const stream = new Http2Stream(streamId, this, this.#peer.windowBytes, this.#growth);
+    this.#streams.add(stream);
+    return stream;
   }
 
   #resetStream(streamId: number, code: number): void {
@@ -336,14 +205,45 @@ export class Http2Connection implements StreamHost {
   }
 
   #sendGoAway(code: number): void {
-    this.#goingAway = true;
-    this.#output.frame(numbersFrame(FrameType.GOAWAY, 0, this.#streams.lastPeerId, code));
+    // It never grows again: the peer may have sent elsewhere what came later.
+    this.#lastTaken ??= this.#streams.lastPeerId;
+    this.#output.frame(numbersFrame(FrameType.GOAWAY, 0, this.#lastTaken, code));
   }
 
-  #wakeAll(): void {
-    const waiting = this.#awaitingRoom;
-    if (waiting.size === 0) return;
-    this.#awaitingRoom = new Set();
-    for (const stream of waiting) stream.wake();
+  #limitHeaderBlock(open: boolean): void {
+    if (!open) {
+      clearTimeout(this.#headerTimer);
+      this.#headerTimer = undefined;
+      return;
+    }
+    this.#headerTimer ??= setTimeout(() => {
+      this.#sendGoAway(ErrorCode.ENHANCE_YOUR_CALM);
+      void this.close();
+    }, this.#headerBlockMs);
+  }
+
+  #incomingTarget(): IncomingTarget {
+    // deno-lint-ignore no-this-alias
+    const connection = this;
+    return {
+      role: this.#role,
+      streams: this.#streams,
+      output: this.#output,
+      sendWindow: this.#sendWindow,
+      peer: this.#peer,
+      get isClosed() {
+        return connection.#closed;
+      },
+      get goingAway() {
+        return connection.#lastTaken !== undefined;
+      },
+      newStream: (streamId) => this.#newStream(streamId),
+      resetStream: (streamId, code) => this.#resetStream(streamId, code),
+      onPong: () => this.#whenPong?.(),
+      onGoAway: () => void (this.#peerGoesAway = true),
+      onHeaderBlock: (open) => {
+        if (open || this.#headerTimer !== undefined) this.#limitHeaderBlock(open);
+      },
+    };
   }
 }

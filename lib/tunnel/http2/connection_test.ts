@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { ByteConn } from "./byte_conn.ts";
-import { Http2Connection, MAX_STREAMS } from "./connection.ts";
+import { Http2Connection } from "./connection.ts";
 import { ErrorCode } from "./errors.ts";
 import { Flag, frame, FrameType, numbersFrame, readFrameHeader, readUint32 } from "./frame.ts";
 import { encodeFields } from "./hpack_encoder.ts";
+import { MAX_STREAMS } from "./incoming.ts";
 import { type RequestHandler, ServerRole } from "./server_role.ts";
 
 const SETTINGS = frame(FrameType.SETTINGS, 0, 0, new Uint8Array());

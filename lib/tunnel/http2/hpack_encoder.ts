@@ -10,6 +10,9 @@ const INDEX_OF_NAME: ReadonlyMap<string, number> = new Map(
 /** Fields that must not enter a compression table anywhere on the way (RFC 7541 section 7.1.3). */
 const NEVER_INDEXED: ReadonlySet<string> = new Set(["authorization", "cookie", "set-cookie", "proxy-authorization"]);
 
+/** A table size update to 0: a peer that wants a smaller table than the default must be told that it has one (RFC 7541 section 4.2). */
+export const NO_TABLE = 0x20;
+
 /**
  * A header block without dynamic table and without Huffman: our answers are a few short fields, and an encoder
  * without state cannot get out of step. Characters above 255 lose their upper bits.

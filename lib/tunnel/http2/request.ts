@@ -1,3 +1,4 @@
+import { AUTHORITY, FIELD_VALUE, ORIGIN_FORM, TOKEN } from "../http1/grammar.ts";
 import { ErrorCode, StreamError } from "./errors.ts";
 import type { Field } from "./static_table.ts";
 
@@ -22,7 +23,8 @@ export interface ResponseHead {
 
 /** RFC 9110 tokens in lower case; HTTP/2 knows no other field names. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
+/** Spaces around a value would be lost in HTTP/1.1. */
+const OUTER_SPACE = /^[ \t]|[ \t]$/;
 
 /** Fields that belong to one HTTP/1.1 connection and have no place in HTTP/2 (RFC 9113 section 8.2.2). */
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
@@ -38,13 +40,17 @@ export function requestHead(list: readonly Field[]): RequestHead {
   const { pseudo, fields } = split(list, [":method", ":scheme", ":path", ":authority"]);
   const method = pseudo.get(":method");
   const path = pseudo.get(":path");
-  if (!method) throw malformed("no :method");
+  // These become a request line and a host field of HTTP/1.1: what splits those must not come through.
+  if (!method || !TOKEN.test(method)) throw malformed("no :method");
   if (method !== "CONNECT" && (!path || !pseudo.get(":scheme"))) throw malformed("no :path or :scheme");
-  const host = fields.find(([name]) => name === "host")?.[1];
+  if (path && !ORIGIN_FORM.test(path) && !(path === "*" && method === "OPTIONS")) throw malformed("bad :path");
+  const hosts = fields.filter(([name]) => name === "host").map(([, value]) => value);
+  const authority = pseudo.get(":authority") ?? hosts[0] ?? "";
+  if (hosts.length > 1 || !AUTHORITY.test(authority)) throw malformed("bad :authority or host");
   return {
     method,
     path: path ?? "",
-    authority: pseudo.get(":authority") ?? host ?? "",
+    authority,
     fields: fields.filter(([name]) => name !== "host"),
     contentBytes: contentLength(fields),
   };
@@ -67,7 +73,7 @@ function split(list: readonly Field[], allowed: readonly string[]): { pseudo: Ma
   const pseudo = new Map<string, string>();
   const fields: Field[] = [];
   for (const [name, value] of list) {
-    if (BAD_VALUE.test(value)) throw malformed(`bad value of ${name}`);
+    if (!FIELD_VALUE.test(value) || OUTER_SPACE.test(value)) throw malformed(`bad value of ${name}`);
     if (name.startsWith(":")) {
       if (fields.length > 0 || pseudo.has(name) || !allowed.includes(name)) throw malformed(`unexpected ${name}`);
       pseudo.set(name, value);

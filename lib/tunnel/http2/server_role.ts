@@ -1,6 +1,6 @@
-import type { ConnectionRole } from "./connection.ts";
 import { ErrorCode, StreamError } from "./errors.ts";
 import { type RequestHead, requestHead, trailerFields } from "./request.ts";
+import type { ConnectionRole } from "./role.ts";
 import type { Field } from "./static_table.ts";
 import type { Http2Stream } from "./stream.ts";
 
@@ -27,6 +27,7 @@ export class ServerRole implements ConnectionRole {
   ): void {
     if (!opening) {
       if (!endStream) throw new StreamError(ErrorCode.PROTOCOL_ERROR, "second HEADERS without END_STREAM");
+      if (tooLarge) throw new StreamError(ErrorCode.ENHANCE_YOUR_CALM, "trailers too large");
       stream.trailers = trailerFields(fields);
       return;
     }

@@ -3,6 +3,7 @@ import { Flag, frame, FrameType, MAX_FRAME_BYTES, readUint32 } from "./frame.ts"
 
 /** Identifiers of RFC 9113 section 6.5.2 that are used here. */
 const Setting = {
+  HEADER_TABLE_SIZE: 0x1,
   ENABLE_PUSH: 0x2,
   MAX_CONCURRENT_STREAMS: 0x3,
   INITIAL_WINDOW_SIZE: 0x4,
@@ -15,12 +16,18 @@ export interface PeerSettings {
   windowBytes: number;
   frameBytes: number;
   maxStreams: number;
+  /** It once asked for a smaller header table than the default. */
+  smallTable: boolean;
 }
+
+/** HPACK table of a peer that says nothing. */
+const DEFAULT_TABLE_BYTES = 4_096;
 
 export const DEFAULT_PEER_SETTINGS: Readonly<PeerSettings> = {
   windowBytes: 65_535,
   frameBytes: MAX_FRAME_BYTES,
   maxStreams: Infinity,
+  smallTable: false,
 };
 
 /** `before` changed by a SETTINGS payload. @throws {ConnectionError} */
@@ -30,6 +37,7 @@ export function applySettings(before: Readonly<PeerSettings>, payload: Uint8Arra
   for (let at = 0; at < payload.length; at += 6) {
     const id = payload[at]! << 8 | payload[at + 1]!;
     const value = readUint32(payload, at + 2);
+    if (id === Setting.HEADER_TABLE_SIZE && value < DEFAULT_TABLE_BYTES) after.smallTable = true;
     if (id === Setting.ENABLE_PUSH && value > 1) throw invalid("ENABLE_PUSH");
     if (id === Setting.MAX_CONCURRENT_STREAMS) after.maxStreams = value;
     if (id === Setting.INITIAL_WINDOW_SIZE) {

@@ -1,7 +1,7 @@
 import { ByteQueue } from "./byte_queue.ts";
 import { ErrorCode, StreamError, StreamReset } from "./errors.ts";
 import { Flag } from "./frame.ts";
-import { ReceiveWindow } from "./receive_window.ts";
+import { type GrowthAllowance, ReceiveWindow } from "./receive_window.ts";
 import type { Field } from "./static_table.ts";
 
 /** What a stream needs of its connection. */
@@ -22,6 +22,14 @@ export interface StreamHost {
 /** A handshake's or a small request's worth. */
 const SMALL_MESSAGE_BYTES = 1_024;
 
+/** A write that waits for room. */
+interface PendingWrite {
+  bytes: Uint8Array;
+  sent: number;
+  resolve(): void;
+  reject(error: StreamReset): void;
+}
+
 const DONE: Promise<void> = Promise.resolve();
 
 /** One stream: bytes come by {@link read} and {@link taken}, go by {@link write} and {@link end}; either side may end first. */
@@ -34,7 +42,7 @@ export class Http2Stream {
   /** Our window at the peer; may be negative after a change of its settings. */
   sendWindowBytes: number;
   readonly #host: StreamHost;
-  readonly #window = new ReceiveWindow();
+  readonly #window: ReceiveWindow;
   readonly #received = new ByteQueue(SMALL_MESSAGE_BYTES);
   #expectedBytes: number | undefined;
   #receivedBytes = 0;
@@ -43,12 +51,13 @@ export class Http2Stream {
   #headersSent = false;
   #resetCode: number | undefined;
   #wakeReader: (() => void) | undefined;
-  #wakeWriter: (() => void) | undefined;
+  #pending: PendingWrite | undefined;
 
-  constructor(id: number, host: StreamHost, sendWindowBytes: number) {
+  constructor(id: number, host: StreamHost, sendWindowBytes: number, growth?: GrowthAllowance) {
     this.id = id;
     this.#host = host;
     this.sendWindowBytes = sendWindowBytes;
+    this.#window = new ReceiveWindow(growth);
   }
 
   get answered(): boolean {
@@ -78,8 +87,12 @@ export class Http2Stream {
   taken(count: number): void {
     if (this.isReset) return;
     this.#received.drop(count);
+    if (this.#receiveEnded) {
+      if (this.#received.sizeBytes === 0) this.#window.close();
+      return;
+    }
     const increment = this.#window.taken(count);
-    if (increment > 0 && !this.#receiveEnded) this.#host.sendWindowUpdate(this, increment);
+    if (increment > 0) this.#host.sendWindowUpdate(this, increment);
   }
 
   sendHeaders(fields: readonly Field[], endStream = false): void {
@@ -89,11 +102,21 @@ export class Http2Stream {
     if (endStream) this.#endSending();
   }
 
+  /** An answer before the answer (RFC 9110 section 15.2), e.g. 100. */
+  inform(status: number): void {
+    this.#throwIfReset();
+    this.#host.sendHeaders(this, [[":status", String(status)]], false);
+  }
+
   /** Resolves when `bytes` may be used again and the peer has room for more. @throws {StreamReset} */
   write(bytes: Uint8Array): Promise<void> {
     if (this.isReset) return Promise.reject(new StreamReset(this.#resetCode!));
     const sent = this.#send(bytes, 0);
-    return sent === bytes.length ? DONE : this.#writeRest(bytes, sent);
+    if (sent === bytes.length) return DONE;
+    return new Promise<void>((resolve, reject) => {
+      this.#pending = { bytes, sent, resolve, reject };
+      this.#awaitRoom();
+    });
   }
 
   /** END_STREAM, with trailers where there are any; does nothing on a stream that was reset. */
@@ -106,7 +129,8 @@ export class Http2Stream {
 
   /** Ends the stream abruptly, in both directions. */
   reset(code: number): void {
-    if (this.isReset || (this.#sendEnded && this.#receiveEnded)) return;
+    if (this.isReset) return;
+    if (this.#sendEnded && this.#receiveEnded) return this.#discard();
     this.#host.sendReset(this, code);
     this.#finish(code);
   }
@@ -134,6 +158,7 @@ export class Http2Stream {
     if (this.#receiveEnded) throw new StreamError(ErrorCode.STREAM_CLOSED, "second END_STREAM");
     if (this.#expectedBytes !== undefined && this.#receivedBytes !== this.#expectedBytes) throw wrongLength();
     this.#receiveEnded = true;
+    if (this.#received.sizeBytes === 0) this.#window.close();
     this.#wakeReader?.();
     if (this.#sendEnded) this.#host.forget(this);
   }
@@ -153,20 +178,17 @@ export class Http2Stream {
 
   /** There may be room to send. */
   wake(): void {
-    this.#wakeWriter?.();
+    const pending = this.#pending;
+    if (!pending) return;
+    pending.sent += this.#send(pending.bytes, pending.sent);
+    if (pending.sent < pending.bytes.length) return this.#awaitRoom();
+    this.#pending = undefined;
+    pending.resolve();
   }
 
-  async #writeRest(bytes: Uint8Array, sent: number): Promise<void> {
-    while (sent < bytes.length) {
-      await new Promise<void>((resolve) => {
-        this.#wakeWriter = resolve;
-        // A stream whose own window is shut waits for its WINDOW_UPDATE alone, which wakes it by name.
-        if (this.sendWindowBytes > 0) this.#host.awaitRoom(this);
-      });
-      this.#wakeWriter = undefined;
-      this.#throwIfReset();
-      sent += this.#send(bytes, sent);
-    }
+  #awaitRoom(): void {
+    // A stream whose own window is shut waits for its WINDOW_UPDATE alone, which wakes it by name.
+    if (this.sendWindowBytes > 0) this.#host.awaitRoom(this);
   }
 
   #send(bytes: Uint8Array, from: number): number {
@@ -189,10 +211,17 @@ export class Http2Stream {
 
   #finish(code: number): void {
     this.#resetCode = code;
-    this.#received.clear();
+    this.#discard();
     this.#wakeReader?.();
-    this.#wakeWriter?.();
+    this.#pending?.reject(new StreamReset(code));
+    this.#pending = undefined;
     this.#host.forget(this);
+  }
+
+  /** What was received and not read has no reader any more. */
+  #discard(): void {
+    this.#received.clear();
+    this.#window.close();
   }
 
   #throwIfReset(): void {

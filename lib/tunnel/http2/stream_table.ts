@@ -3,7 +3,7 @@ import type { Http2Stream } from "./stream.ts";
 
 /** Streams that we reset: frames for them may be on their way still and are no error. */
 const MOST_RESETS_REMEMBERED = 1_024;
-const LARGEST_STREAM_ID = 0x7fffffff;
+export const LARGEST_STREAM_ID = 0x7fffffff;
 
 /** Which streams of a connection are open, which are yet to come and which are over (RFC 9113 section 5.1). */
 export class StreamTable {
