@@ -66,14 +66,18 @@ export async function discover(outside: Outside): Promise<Discovery> {
       file: given.googleCredentials,
       gcloudDirectory: gcloudDirectory(outside.environment),
       metadata,
+      fetch: outside.fetch,
     })
   );
   const local = await localAccess(given, layers, outside, credentials);
+  // Without one GKE is asked next: its token comes meanwhile, and what is wrong with it is said there.
+  const withToken = local ? undefined : credentials().then(async (found) => (await found.accessToken(), found));
+  await withToken?.catch(() => {});
   const facts = await asked;
   if (facts) layers.push(...metadataLayers(facts, outside.environment));
   else log.debug(`no metadata server at ${metadata.address}: this is not Google Cloud`);
 
-  const candidates = local ?? await googleCandidates(layers, { outside, credentials, metadata, facts });
+  const candidates = local ?? await googleCandidates(layers, { outside, credentials: withToken!, metadata, facts });
   const { namespace, clusterBudgetMs, xdsAddress } = resolve(layers);
   // Of several clusters one without mesh-env is not meant, unless the control plane is known anyway.
   const isMeant = (found: Layer[]) => found.length > 0 || candidates.length === 1 || xdsAddress !== undefined;
@@ -137,7 +141,7 @@ async function googleCandidates(
   layers: Layer[],
   context: {
     outside: Outside;
-    credentials: () => Promise<GoogleCredentials>;
+    credentials: Promise<GoogleCredentials>;
     metadata: MetadataServer;
     facts: InstanceFacts | undefined;
   },
@@ -146,7 +150,7 @@ async function googleCandidates(
   const settled = resolve(layers);
   const { projectId: project, clusterName: name, clusterLocation: location } = settled;
   if (!project) throw noCluster(context.metadata.address);
-  const credentials = await context.credentials();
+  const credentials = await context.credentials;
   const options = {
     credentials,
     account: facts?.account,
