@@ -1,4 +1,5 @@
 /** Kubernetes and Istio objects of the end-to-end world. */
+import { parseAllDocuments } from "yaml";
 
 export const NAMESPACE = "krun-e2e";
 export const SERVICE = "cr-e2e";
@@ -13,26 +14,17 @@ export const namespace = {
   metadata: { name: NAMESPACE, labels: { "istio-injection": "enabled" } },
 };
 
-/** Exactly the rights of the original's Role, for the account that krun runs as. */
-export function runnerRights(): object[] {
-  const role = "gsa-e2e";
+/** The rights of manifests/namespace, for the account that krun runs as. */
+export async function runnerRights(): Promise<object[]> {
+  const manifest = await Deno.readTextFile(new URL("../../manifests/namespace/rbac.yaml", import.meta.url));
+  const [role, binding] = parseAllDocuments(manifest).map((document) => document.toJS());
   return [
     { apiVersion: "v1", kind: "ServiceAccount", metadata: meta("krun-runner") },
     { apiVersion: "v1", kind: "ServiceAccount", metadata: meta("echo") },
+    { ...role, metadata: meta("krun") },
     {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "Role",
-      metadata: meta(role),
-      rules: [
-        { apiGroups: [""], resources: ["serviceaccounts/token"], resourceNames: ["default"], verbs: ["create"] },
-        { apiGroups: [""], resources: ["configmaps"], resourceNames: ["mesh-env"], verbs: ["get"] },
-      ],
-    },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: meta(role),
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: role },
+      ...binding,
+      metadata: meta("krun"),
       subjects: [{ kind: "ServiceAccount", name: "krun-runner", namespace: NAMESPACE }],
     },
   ];

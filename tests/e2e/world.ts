@@ -64,7 +64,7 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
     "istio-ca-root-cert",
   );
   await cluster.apply(
-    ...runnerRights(),
+    ...await runnerRights(),
     meshEnv({
       PROJECT_ID: "e2e-project",
       PROJECT_NUMBER: "1234567890",
