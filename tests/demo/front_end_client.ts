@@ -1,54 +1,72 @@
 import { createHash, randomBytes } from "node:crypto";
-import { type ClientHttp2Session, connect } from "node:http2";
+import { Http2Client } from "../../lib/tunnel/http2/client.ts";
+import { closeQuietly } from "../../lib/tunnel/http2/byte_conn.ts";
+import type { Field } from "../../lib/tunnel/http2/static_table.ts";
+
+/** What is asked of the front end. */
+export interface FrontEndRequest {
+  /** @default "GET" */
+  method?: string;
+  path: string;
+  idToken?: string;
+  headers?: Record<string, string>;
+  /** @default nothing */
+  body?: Uint8Array | string;
+  /** Our side ends after the other: servers of HTTP/1.1 take a client's half-close for its going away. @default false */
+  staysOpen?: boolean;
+}
 
 /** A client of Cloud Run's front end, as the gate is one: HTTP/2 over TLS with an ID token. */
-export class FrontEndClient implements Disposable {
-  readonly #session: ClientHttp2Session;
+export class FrontEndClient implements AsyncDisposable {
+  private constructor(
+    private readonly host: string,
+    private readonly conn: Deno.TlsConn,
+    private readonly http: Http2Client,
+  ) {}
 
-  constructor(port: number, private readonly host: string, ca: string) {
-    this.#session = connect(`https://127.0.0.1:${port}`, { ca, servername: host });
-    this.#session.on("error", () => {});
+  /** Connects to `port` of this machine as if it were `host`, whose certificate `ca` signed. */
+  static async connect(port: number, host: string, ca: string): Promise<FrontEndClient> {
+    const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
+    tcp.setNoDelay(true);
+    const tls = await Deno.startTls(tcp, { hostname: host, caCerts: [ca], alpnProtocols: ["h2"] });
+    return new FrontEndClient(host, tls, new Http2Client(tls));
   }
 
-  /**
-   * A request; `body` goes as it is, the answer comes back whole.
-   * @param request.staysOpen our side of the stream ends after the other: servers of HTTP/1.1 take a client's half-close for its going away
-   */
-  async ask(
-    request: {
-      method?: string;
-      path: string;
-      idToken?: string;
-      headers?: Record<string, string>;
-      body?: Uint8Array | string;
-    },
-  ): Promise<{ status: number; body: Uint8Array }> {
-    const stream = this.#session.request({
-      ":method": request.method ?? "GET",
-      ":path": request.path,
-      ":authority": this.host,
-      ...(request.idToken ? { authorization: `Bearer ${request.idToken}` } : {}),
-      ...request.headers,
-    });
-    let status = 0;
-    const parts: Uint8Array[] = [];
-    stream.on("response", (headers) => status = Number(headers[":status"]));
-    stream.on("data", (part: Uint8Array) => parts.push(part));
-    if (request.staysOpen) {
-      stream.write(request.body ?? "");
-      stream.on("end", () => stream.end());
-    } else {
-      stream.end(request.body);
-    }
-    await new Promise<void>((resolve, reject) => {
-      stream.on("error", reject);
-      stream.on("close", resolve);
-    });
-    return { status, body: new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer()) };
+  /** A request; `body` goes as it is, the answer comes back whole. @throws {StreamReset} */
+  async ask(request: FrontEndRequest): Promise<{ status: number; body: Uint8Array }> {
+    const { method = "GET", path, idToken, headers = {}, body, staysOpen = false } = request;
+    const fields: Field[] = [
+      [":method", method],
+      [":scheme", "https"],
+      [":path", path],
+      [":authority", this.host],
+      ...(idToken ? [["authorization", `Bearer ${idToken}`] as const] : []),
+      ...Object.entries(headers),
+    ];
+    const { stream, answer } = this.http.request(fields, body === undefined, () => {});
+    const upload = async () => {
+      if (body === undefined) return;
+      await stream.write(typeof body === "string" ? new TextEncoder().encode(body) : body);
+      if (!staysOpen) stream.end();
+    };
+    const download = async () => {
+      const { status } = await answer;
+      const parts: Uint8Array<ArrayBuffer>[] = [];
+      for (let bytes = await stream.read(); bytes; bytes = await stream.read()) {
+        const count = bytes.length;
+        parts.push(bytes.slice());
+        stream.taken(count);
+      }
+      if (staysOpen) stream.end();
+      return { status, body: new Uint8Array(await new Blob(parts).arrayBuffer()) };
+    };
+    const [received] = await Promise.all([download(), upload()]);
+    return received;
   }
 
-  [Symbol.dispose](): void {
-    this.#session.destroy();
+  async [Symbol.asyncDispose](): Promise<void> {
+    closeQuietly(this.conn);
+    await this.http.ended;
   }
 }
 

@@ -1,4 +1,5 @@
 /** The connections of Cloud Run's front end to containers, kept between requests. */
+import { closeQuietly } from "../../lib/tunnel/http2/byte_conn.ts";
 import { type ClientAnswer, Http2Client } from "../../lib/tunnel/http2/client.ts";
 import { ErrorCode, StreamReset } from "../../lib/tunnel/http2/errors.ts";
 import type { Field } from "../../lib/tunnel/http2/static_table.ts";
@@ -30,11 +31,15 @@ export class ContainerConnections implements AsyncDisposable {
   readonly #connections = new Map<number, Set<Connection>>();
 
   /**
-   * Opens a stream to the container on `port`; its body may follow.
+   * Opens a stream to the container on `port`.
    * @param onReset is told once when the container or its connection resets the stream
    * @throws the runtime's error when nothing answers
    */
-  async request(port: number, fields: readonly Field[], onReset: (error: StreamReset) => void): Promise<ContainerCall> {
+  async request(
+    port: number,
+    { fields, hasBody }: { fields: readonly Field[]; hasBody: boolean },
+    onReset: (error: StreamReset) => void,
+  ): Promise<ContainerCall> {
     for (;;) {
       const connection = this.#reserve(port);
       try {
@@ -44,7 +49,7 @@ export class ContainerConnections implements AsyncDisposable {
           this.#release(connection);
           continue;
         }
-        const { stream, answer } = client.request(fields, false, (code) => onReset(new StreamReset(code)));
+        const { stream, answer } = client.request(fields, !hasBody, (code) => onReset(new StreamReset(code)));
         answer.catch(() => {}); // `onReset` is told as well
         const dispose = () => {
           stream.reset(ErrorCode.CANCEL);
@@ -75,14 +80,16 @@ export class ContainerConnections implements AsyncDisposable {
   #release(connection: Connection): void {
     connection.streams--;
     // After a GOAWAY either side may close once the last stream has ended.
-    if (connection.streams === 0 && connection.client?.canRequest === false) closeQuietly(connection);
+    if (connection.streams === 0 && connection.client?.canRequest === false) {
+      if (connection.conn) closeQuietly(connection.conn);
+    }
   }
 
   /** Cuts all connections. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of [...this.#connections.values()].flatMap((all) => [...all])) {
       const client = await connection.opened.catch(() => undefined);
-      closeQuietly(connection);
+      if (connection.conn) closeQuietly(connection.conn);
       await client?.ended;
     }
   }
@@ -100,12 +107,4 @@ function open(port: number, onEnd: (connection: Connection) => void): Connection
   const connection: Connection = { streams: 0, opened: connect() };
   connection.opened.catch(() => onEnd(connection));
   return connection;
-}
-
-function closeQuietly({ conn }: Connection): void {
-  try {
-    conn?.close();
-  } catch {
-    // The container was quicker.
-  }
 }

@@ -15,6 +15,8 @@ export interface Exchange {
   /** Without pseudo headers and without those that are about one connection only. */
   headers: Headers;
   clientAddress: string;
+  /** False where the head says that no body follows. */
+  hasBody: boolean;
   /** Paused: who reads it resumes it. */
   incoming: Readable;
   outgoing: Writable;
@@ -61,9 +63,12 @@ export function exchangeOf(
     headers: endToEnd(request.headers),
     clientAddress: request.socket.remoteAddress ?? "127.0.0.1",
   };
-  return "stream" in request
-    ? { ...about, ...overHttp2(response as Http2ServerResponse) }
-    : { ...about, ...overHttp1(request, response as ServerResponse) };
+  if ("stream" in request) {
+    const hasBody = !request.stream.endAfterHeaders;
+    return { ...about, hasBody, ...overHttp2(response as Http2ServerResponse) };
+  }
+  const hasBody = "content-length" in request.headers || "transfer-encoding" in request.headers;
+  return { ...about, hasBody, ...overHttp1(request, response as ServerResponse) };
 }
 
 type Carrier = Pick<Exchange, "incoming" | "outgoing" | "respond" | "trailers" | "reset" | "onAbort">;

@@ -34,7 +34,8 @@ export async function forward(
   exchange.onAbort(() => incoming.readableEnded && outgoing.writableFinished || cutOff(new CutOff("client")));
   let status: number | undefined;
   try {
-    using call = await upstream.connections.request(upstream.port, fieldsOf(upstream.headers), cutOff);
+    const request = { fields: fieldsOf(upstream.headers), hasBody: exchange.hasBody };
+    using call = await upstream.connections.request(upstream.port, request, cutOff);
     const done = carry(exchange, call, (answered) => status = answered);
     done.catch(() => {}); // fails also when the call is disposed of
     await Promise.race([done, cut]);
