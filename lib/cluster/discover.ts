@@ -74,8 +74,11 @@ export async function discover(outside: Outside): Promise<Discovery> {
   const withToken = local ? undefined : credentials().then(async (found) => (await found.accessToken(), found));
   await withToken?.catch(() => {});
   const facts = await asked;
-  if (facts) layers.push(...metadataLayers(facts, outside.environment));
-  else log.debug(`no metadata server at ${metadata.address}: this is not Google Cloud`);
+  if (facts) {
+    const said = (facts: InstanceFacts) => metadataLayers(facts, outside.environment);
+    const isOwn = resolve([...layers, ...said(facts)]).projectId === facts.projectId; // another project has another number
+    layers.push(...said(isOwn ? facts : { ...facts, projectNumber: undefined }));
+  } else log.debug(`no metadata server at ${metadata.address}: this is not Google Cloud`);
 
   const candidates = local ?? await googleCandidates(layers, { outside, credentials: withToken!, metadata, facts });
   const { namespace, clusterBudgetMs, xdsAddress } = resolve(layers);
