@@ -108,7 +108,8 @@ function federated(credentials: Record<string, unknown>, tried: string, fix: str
       const found = await Promise.race([client ??= load(), tooLate]);
       const { token } = await Promise.race([found.getAccessToken(), tooLate]);
       if (!token) throw new Error("an answer without a token");
-      return { value: new Secret(token), expiresAt: found.credentials.expiry_date ?? Date.now() + 5 * 60_000 };
+      // Some of its clients keep to themselves when a token ends: they are asked each time, and answer from their own cache.
+      return { value: new Secret(token), expiresAt: found.credentials.expiry_date ?? 0 };
     } catch (error) {
       client = undefined;
       throw new Problem({
