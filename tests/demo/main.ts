@@ -198,11 +198,11 @@ All of it runs until Ctrl-C. Try:
   curl --cacert ${directory}/front-end.pem --connect-to ${HOST}:443:127.0.0.1:${world.frontEnd.port} \\
     -H "authorization: Bearer $(cat ${directory}/id-token)" https://${HOST}/
   # the app through a tunnel
-  (printf 'GET / HTTP/1.0\\r\\n\\r\\n'; sleep 1) |
-    curl -sN -X POST -T - --http2-prior-knowledge http://127.0.0.1:${ports.tunnel}/_hbone/15003
+  printf 'GET / HTTP/1.1\\r\\nhost: hello\\r\\n\\r\\n' |
+    curl -s --data-binary @- --http2-prior-knowledge http://127.0.0.1:${ports.tunnel}/_hbone/15003
   # the way out of the app
   curl -x http://127.0.0.1:${ports.proxy} ${url}
   # what krun has written
-  find ${directory} -type f
+  find ${directory}/etc ${directory}/var -type f
 `;
 }
