@@ -10,6 +10,7 @@ import {
 } from "node:http2";
 import { request as requestOverHttp1 } from "node:https";
 import type { AddressInfo } from "node:net";
+import { krunTunnel } from "../../lib/tunnel/mod.ts";
 import { createAuthority } from "./certificates.ts";
 import { startFrontEnd } from "./front_end.ts";
 
@@ -30,6 +31,7 @@ async function start(container: (stream: ServerHttp2Stream) => void) {
     authority,
     jwks: { keys: [] },
     services: { hello: { port, allowUnauthenticated: true } },
+    maxConcurrentStreams: 250,
   });
   const session = connect(`https://${frontEnd.host}`, { ca: authority.certificatePem, servername: "hello.a.run.app" });
   session.on("error", () => {});
@@ -42,7 +44,7 @@ async function start(container: (stream: ServerHttp2Stream) => void) {
     for (const each of sessions) each.destroy();
     await closed;
   };
-  return { session, frontEnd, [Symbol.asyncDispose]: dispose };
+  return { session, frontEnd, containerSessions: sessions, [Symbol.asyncDispose]: dispose };
 }
 
 function request(session: ClientHttp2Session): ClientHttp2Stream {
@@ -192,4 +194,53 @@ Deno.test("front end: a client that does not read holds the container up", async
   await new Promise((resolve) => setTimeout(resolve, 600));
   assert.ok(written < 16 * 1024 * 1024, `${written} bytes were taken from the container`);
   stream.close(8);
+});
+
+Deno.test("front end: a hundred streams on a connection to the container, the next on another", async () => {
+  const open = new Set<ServerHttp2Stream>();
+  const allOpen = Promise.withResolvers<void>();
+  await using world = await start((stream) => {
+    stream.respond({ ":status": 200 });
+    stream.resume();
+    if (open.add(stream).size === 201) allOpen.resolve();
+  });
+  const streams = Array.from({ length: 201 }, () => request(world.session));
+  const closed = streams.map(closeOf);
+  for (const stream of streams) stream.resume();
+  await allOpen.promise;
+  assert.equal(world.containerSessions.size, 3);
+  for (const stream of open) stream.end();
+  for (const stream of streams) stream.end();
+  assert.deepEqual(new Set(await Promise.all(closed)), new Set([0]));
+});
+
+Deno.test("front end: after the container's GOAWAY nothing new comes, and what is open goes on to its end", async () => {
+  using app = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const echoed = app.accept().then((conn) => conn.readable.pipeTo(conn.writable));
+  const tunnel = await krunTunnel.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    routes: new Map([["15003", app.addr.port]]),
+    appPort: app.addr.port,
+  });
+  await using world = await start(() => {});
+  world.frontEnd.state.services.hello = { port: tunnel.port, allowUnauthenticated: true };
+  const stream = request(world.session);
+  let received = 0;
+  const answered = new Promise<void>((resolve) => stream.once("data", () => resolve()));
+  stream.on("data", (chunk: Uint8Array) => received += chunk.length);
+  const closed = closeOf(stream);
+  stream.write("before");
+  await answered;
+  const drained = tunnel.drain(10_000);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const refused = request(world.session);
+  const status = new Promise((resolve) => refused.once("response", (headers) => resolve(headers[":status"])));
+  refused.resume();
+  refused.end();
+  assert.equal(await status, 503);
+  stream.end(new Uint8Array(300_000));
+  assert.deepEqual([await closed, received], [0, 300_006]);
+  await Promise.all([drained, echoed]);
+  await tunnel[Symbol.asyncDispose]();
 });
