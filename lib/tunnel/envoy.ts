@@ -13,6 +13,11 @@ const TYPE = "type.googleapis.com/envoy";
 const PORT = 15_009;
 const MAX_STREAMS = 256;
 const MAX_HEADER_KIB = 64;
+const FIRST_REQUEST_MS = 10_000;
+/** Envoy's own limit of 1,024 a cluster would be one of tunnels. */
+const MOST_TUNNELS = 65_536;
+/** The listener's name, to find its port by. */
+export const ENVOY_LISTENER = "hbone_end";
 
 /**
  * The tunnel's end said to Envoy: the same routes and refusals as krun's own, for `ISTIO_BOOTSTRAP_OVERRIDE` or a bootstrap of one's own.
@@ -45,7 +50,7 @@ function listener(options: TunnelOptions): Record<string, unknown> {
     http2_protocol_options: { allow_connect: true, max_concurrent_streams: MAX_STREAMS },
     max_request_headers_kb: MAX_HEADER_KIB,
     stream_idle_timeout: "0s",
-    request_headers_timeout: "10s",
+    request_headers_timeout: `${(options.limits?.firstRequestMs ?? FIRST_REQUEST_MS) / 1_000}s`,
     upgrade_configs: [{ upgrade_type: "websocket" }],
     http_filters: [
       { name: "envoy.filters.http.header_mutation", typed_config: headerMutation() },
@@ -57,7 +62,7 @@ function listener(options: TunnelOptions): Record<string, unknown> {
     route_config: { name: "hbone", virtual_hosts: [{ name: "all", domains: ["*"], routes: routes(options.routes) }] },
   };
   return {
-    name: "hbone_end",
+    name: ENVOY_LISTENER,
     address: {
       socket_address: {
         address: options.hostname ?? "::",
@@ -117,6 +122,9 @@ function cluster(name: string, port: number): Record<string, unknown> {
     name,
     type: "STATIC",
     connect_timeout: "5s",
+    circuit_breakers: {
+      thresholds: [{ max_connections: MOST_TUNNELS, max_pending_requests: MOST_TUNNELS, max_requests: MOST_TUNNELS }],
+    },
     ...name === GRPC_CLUSTER && {
       typed_extension_protocol_options: {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

@@ -2,5 +2,6 @@
 export type { TunnelEnd, TunnelEngine, TunnelLimits, TunnelOptions, TunnelStats } from "./engine.ts";
 export { krunTunnel } from "./krun.ts";
 export { type EnvoyResources, envoyTunnelOverride } from "./envoy.ts";
+export { envoyTunnel } from "./envoy_engine.ts";
 export { envoyKeepsTunnelEnds } from "./envoy_versions.ts";
 export { tunnelRoutes } from "./routes.ts";
