@@ -24,7 +24,8 @@ const SPARE_MS = 60_000;
 
 /**
  * Runs a credential plugin, https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins,
- * and keeps its token until a minute before it ends. Plugins that answer with client certificates are refused.
+ * and keeps its token until a minute before it ends; who asks at once waits for one run. Plugins that answer with client
+ * certificates are refused.
  */
 export function execAuthorization(
   config: ExecConfig,
@@ -40,8 +41,13 @@ export function execAuthorization(
   const tried = `run credential plugin ${config.command}`;
   const byHand = "run it by hand to see why (its output is not shown here: it may hold credentials)";
   let held: { header: Secret; expiresAt: number } | undefined;
+  let running: Promise<Secret> | undefined;
   return async () => {
     if (held && held.expiresAt - now() > SPARE_MS) return held.header;
+    return await (running ??= run().finally(() => running = undefined));
+  };
+
+  async function run(): Promise<Secret> {
     const info = {
       apiVersion: config.apiVersion ?? "client.authentication.k8s.io/v1",
       kind: "ExecCredential",
@@ -91,5 +97,5 @@ export function execAuthorization(
     const expiresAt = status.expirationTimestamp ? Date.parse(status.expirationTimestamp) : Number.POSITIVE_INFINITY;
     held = { header, expiresAt };
     return header;
-  };
+  }
 }

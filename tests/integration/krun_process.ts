@@ -31,6 +31,8 @@ export interface KrunOptions {
   stdin?: string;
   /** Run as this user; only root can. */
   uid?: number;
+  /** Program and arguments that run krun in turn, e.g. `unshare`. */
+  within?: readonly string[];
 }
 
 /** Starts `krun ARGS` with nothing in its environment but PATH and what is given. */
@@ -40,7 +42,7 @@ export function startKrun(args: readonly string[], options: KrunOptions): KrunPr
     ? []
     : ["setpriv", `--reuid=${options.uid}`, `--regid=${options.uid}`, "--clear-groups", ...READ_ONLY];
 
-  const [command, ...rest] = [...asUser, ...program] as [string, ...string[]];
+  const [command, ...rest] = [...options.within ?? [], ...asUser, ...program] as [string, ...string[]];
   const child = new Deno.Command(command, {
     args: rest,
     clearEnv: true,
@@ -123,6 +125,16 @@ export async function runKrun(args: readonly string[], options: KrunOptions): Pr
 export function messageOf({ stderr }: KrunEnd): string {
   const at = stderr.search(/^krun: cannot /m);
   return at < 0 ? "" : stderr.slice(at).trimEnd();
+}
+
+/** Whether this process may make a namespace of this kind, e.g. `--mount`: root, and a kernel or container that lets it. */
+export function canUnshare(kind: "--mount" | "--net"): boolean {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
+  try {
+    return new Deno.Command("unshare", { args: [kind, "true"], stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false; // not installed
+  }
 }
 
 /** A copy of Deno's cache that any user may read, as a value for DENO_DIR: root's own is closed to others. */
