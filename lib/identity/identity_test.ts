@@ -116,6 +116,37 @@ Deno.test("token: an ended one is an error in the log", () =>
     ]);
   }));
 
+Deno.test("token: one that cannot be written leaves the old one whole, and is asked for again", () =>
+  inDirectory(async (directory) => {
+    const time = new VirtualTime();
+    const path = `${directory}/tokens/istio-token`;
+    let issued = 0;
+    const issue = (): Promise<ServiceAccountToken> => {
+      const value = new Secret(`token-number-${++issued}`);
+      return Promise.resolve({ value, audience: "a", issuedAt: time.now, expiresAt: time.now + 30 * MINUTE });
+    };
+    const lines = await logOf(async () => {
+      await using token = await keepToken({ path, issue, now: () => time.now, random: () => 0, after: time.after });
+      // A full disk as root sees none: the way to the file is blocked.
+      await Deno.rename(`${directory}/tokens`, `${directory}/aside`);
+      await Deno.writeTextFile(`${directory}/tokens`, "a file");
+      await time.next();
+      assert.equal(await Deno.readTextFile(`${directory}/aside/istio-token`), "token-number-1");
+      assert.equal(token.expiresAt(), 30 * MINUTE, "what is in the file counts");
+      await Deno.remove(`${directory}/tokens`);
+      await Deno.rename(`${directory}/aside`, `${directory}/tokens`);
+      assert.equal(await time.next(), 500);
+      assert.equal(await Deno.readTextFile(path), "token-number-3");
+      const left = [...Deno.readDirSync(`${directory}/tokens`)].map(({ name }) => name);
+      assert.deepEqual(left, ["istio-token"], "no temporary file");
+    });
+    assert.match(
+      lines[0]!.message,
+      /^token for a not renewed \(the old one is good for 600 s more\), next try in 500 ms: write \S+istio-token: Not a directory$/,
+    );
+    assert.deepEqual(lines.map(({ severity }) => severity), ["WARNING", "INFO"]);
+  }));
+
 Deno.test("token: disposing ends a renewal that is on its way", () =>
   inDirectory(async (directory) => {
     const time = new VirtualTime();
