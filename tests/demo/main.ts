@@ -132,7 +132,7 @@ async function tellStart(account: Account, world: World, krun: KrunContainer): P
     "for the workload demo/default",
     asked(world.kubernetes, /demo\/serviceaccounts\/default\/token$/),
   );
-  account.check("ready for calls", `${/after (\d+ ms)/.exec(joined)?.[1]} after its start`);
+  account.check("ready for calls", `${/after (\d+ ms)/.exec(joined)?.[1]}, not counting the start of Deno`);
 }
 
 async function tellToken(account: Account, { directory }: Scene): Promise<void> {
