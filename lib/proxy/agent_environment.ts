@@ -21,9 +21,9 @@ export interface AgentOptions {
 /** Ports of a sidecar, https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio. */
 export const PORTS = { admin: 15_000, status: 15_020, ready: 15_021, inbound: 15_003 } as const;
 
-/** Variables of these kinds, from wherever settings come, are the agent's. */
+/** Variables of these kinds, from wherever settings come, are the agent's; `SECRET_KEY` and the like are the app's own. */
 const PASSED_ON =
-  /^(ISTIO_META|ISTIO_METAJSON_|XDS_|CA_|DNS_|SECRET_|PILOT_|ISTIO_|EXIT_ON_ZERO|MINIMUM_DRAIN|GODEBUG$)/;
+  /^(ISTIO_META|ISTIO_METAJSON_|XDS_|CA_|DNS_|SECRET_(TTL|GRACE_PERIOD)|PILOT_|ISTIO_|EXIT_ON_ZERO|MINIMUM_DRAIN|GODEBUG$)/;
 
 /** Exactly what `pilot-agent proxy` reads; nothing of the app's environment goes to it. */
 export function agentEnvironment(options: AgentOptions): Record<string, string> {
