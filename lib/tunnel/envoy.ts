@@ -14,6 +14,10 @@ const PORT = 15_009;
 const MAX_STREAMS = 256;
 const MAX_HEADER_KIB = 64;
 const FIRST_REQUEST_MS = 10_000;
+/** What a tunnel holds of an upload that its app does not take; Envoy's default is 16 MiB and more. */
+const STREAM_WINDOW_BYTES = 524_288;
+const CONNECTION_WINDOW_BYTES = 16_777_216;
+const BUFFER_BYTES = 262_144;
 /** Envoy's own limit of 1,024 a cluster would be one of tunnels. */
 const MOST_TUNNELS = 65_536;
 /** The listener's name, to find its port by. */
@@ -47,7 +51,12 @@ function listener(options: TunnelOptions): Record<string, unknown> {
     "@type": `${TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: "hbone",
     codec_type: "AUTO",
-    http2_protocol_options: { allow_connect: true, max_concurrent_streams: MAX_STREAMS },
+    http2_protocol_options: {
+      allow_connect: true,
+      max_concurrent_streams: MAX_STREAMS,
+      initial_stream_window_size: STREAM_WINDOW_BYTES,
+      initial_connection_window_size: CONNECTION_WINDOW_BYTES,
+    },
     max_request_headers_kb: MAX_HEADER_KIB,
     stream_idle_timeout: "0s",
     request_headers_timeout: `${(options.limits?.firstRequestMs ?? FIRST_REQUEST_MS) / 1_000}s`,
@@ -70,6 +79,7 @@ function listener(options: TunnelOptions): Record<string, unknown> {
         ipv4_compat: !options.hostname,
       },
     },
+    per_connection_buffer_limit_bytes: BUFFER_BYTES,
     filter_chains: [{
       filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config: connectionManager }],
     }],
@@ -122,6 +132,7 @@ function cluster(name: string, port: number): Record<string, unknown> {
     name,
     type: "STATIC",
     connect_timeout: "5s",
+    per_connection_buffer_limit_bytes: BUFFER_BYTES,
     circuit_breakers: {
       thresholds: [{ max_connections: MOST_TUNNELS, max_pending_requests: MOST_TUNNELS, max_requests: MOST_TUNNELS }],
     },

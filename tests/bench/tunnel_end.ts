@@ -1,5 +1,5 @@
 /**
- * A tunnel end in a process of its own, for the benchmark. Arguments: kind, the app's port.
+ * A tunnel end in a process of its own, for the benchmark. Arguments: kind, the app's port, and how many threads krun's takes.
  * `krun` is ours; `deno-serve` and `node-http2` are what it was measured against: each as short as it can be, neither exact in how streams end.
  */
 import http2 from "node:http2";
@@ -9,7 +9,9 @@ import { krunTunnel } from "../../lib/tunnel/mod.ts";
 const [kind, appPort] = [Deno.args[0], Number(Deno.args[1])];
 
 if (kind === "krun") {
-  const end = await krunTunnel.serve({ port: 0, hostname: "127.0.0.1", routes: new Map([["app", appPort]]), appPort });
+  const workers = Number(Deno.args[2] ?? 1);
+  const routes = new Map([["app", appPort]]);
+  const end = await krunTunnel.serve({ port: 0, hostname: "127.0.0.1", routes, appPort, workers });
   print(end.port);
   await end.ended;
 }

@@ -32,10 +32,12 @@ export interface TunnelCase {
 export interface KnownFailure {
   case: string;
   reason: string;
+  /** Either outcome is right: another case with the same reason is seen to fail each time. */
+  byRace?: boolean;
 }
 
-/** A case that fails by a race is tried so often before it counts as passing. */
-const MOST_TRIES = 25;
+/** So often a known failure may pass before the table is wrong. */
+const MOST_TRIES = 5;
 /** A known failure may show as a hang. */
 const HANG_MS = 3_000;
 
@@ -45,11 +47,15 @@ export function tunnelConformance(engine: TunnelEngine, known: readonly KnownFai
     const failure = known.find((one) => one.case === tunnelCase.name);
     const name = `tunnel end ${engine.name}: ${tunnelCase.name}`;
     if (!failure) Deno.test(name, () => once(engine, tunnelCase));
-    else Deno.test(`${name} (known to fail)`, () => seenToFail(engine, tunnelCase, failure, table));
+    else if (failure.byRace) {
+      Deno.test(`${name} (known to fail at times)`, () => once(engine, tunnelCase, HANG_MS).catch(() => {}));
+    } else Deno.test(`${name} (known to fail)`, () => seenToFail(engine, tunnelCase, failure, table));
   }
   Deno.test(`tunnel end ${engine.name}: every known failure names a case`, () => {
     const names = TUNNEL_CASES.map((one) => one.name);
     assert.deepEqual(known.map((one) => one.case).filter((one) => !names.includes(one)), []);
+    const certain = known.filter((one) => !one.byRace).map((one) => one.reason);
+    assert.deepEqual(known.filter((one) => one.byRace && !certain.includes(one.reason)), [], "races without a proof");
   });
 }
 

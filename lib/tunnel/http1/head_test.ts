@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { readBody, requestFraming } from "./body.ts";
 import { ByteReader } from "./byte_reader.ts";
 import { Http1Error } from "./errors.ts";
-import { readRequestHead } from "./head.ts";
+import { headBytes, readRequestHead } from "./head.ts";
 
 function readerOf(bytes: Uint8Array, pieceBytes: number): ByteReader {
   let at = 0;
@@ -77,4 +77,41 @@ Deno.test("HTTP/1.1: any bytes give a request or an Http1Error", async () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+Deno.test("HTTP/1.1: a head that is taken reads the same once it is written again: nothing in it starts a second request", async () => {
+  const text = fc.string({
+    unit: fc.constantFrom(..."abzAZ09 \t\r\n:;,/?#@[]%._-=\0\x0b\x7f\x85\xff"),
+    maxLength: 12,
+  });
+  const head = fc.tuple(text, text, text, fc.array(fc.tuple(text, text), { maxLength: 3 }));
+  let taken = 0;
+  await fc.assert(
+    fc.asyncProperty(head, async ([method, path, host, more]) => {
+      const lines = [
+        `GET${method} /${path} HTTP/1.1`,
+        `host: a${host}`,
+        ...more.map(([name, value]) => `x${name}:${value}`),
+      ];
+      const read = (request: string) =>
+        readRequestHead(readerOf(Uint8Array.from(request, (character) => character.charCodeAt(0)), 50));
+      let first;
+      try {
+        first = await read(`${lines.join("\r\n")}\r\n\r\n`);
+      } catch (error) {
+        assert.ok(error instanceof Http1Error, String(error));
+        return;
+      }
+      taken++;
+      const bytes = headBytes(`${first!.method} ${first!.target} HTTP/1.1`, [
+        ["host", first!.authority],
+        ...first!.fields,
+      ]);
+      const again = String.fromCharCode(...bytes);
+      assert.equal(again.indexOf("\r\n\r\n"), again.length - 4, "one head");
+      assert.deepEqual(await read(again), first);
+    }),
+    { numRuns: 5_000 },
+  );
+  assert.ok(taken > 50, `${taken} heads were taken`);
 });
