@@ -80,10 +80,9 @@ Deno.test("HTTP/1.1: any bytes give a request or an Http1Error", async () => {
 });
 
 Deno.test("HTTP/1.1: a head that is taken reads the same once it is written again: nothing in it starts a second request", async () => {
-  const text = fc.string({
-    unit: fc.constantFrom(..."abzAZ09 \t\r\n:;,/?#@[]%._-=\0\x0b\x7f\x85\xff"),
-    maxLength: 12,
-  });
+  const plain = fc.constantFrom(..."abcdefzABZ0123456789-._");
+  const any = fc.constantFrom(..."aZ0 \t\r\n:;,/?#@[]%_=\0\x0b\x7f\x85\xff");
+  const text = fc.string({ unit: fc.oneof({ weight: 12, arbitrary: plain }, any), maxLength: 6 });
   const head = fc.tuple(text, text, text, fc.array(fc.tuple(text, text), { maxLength: 3 }));
   let taken = 0;
   await fc.assert(
