@@ -3,6 +3,7 @@ import {
   appEnvironment,
   describeProbe,
   probeOf,
+  reapOrphans,
   requireApart,
   requireFree,
   startApp,
@@ -11,7 +12,15 @@ import {
 import { discover, type Outside } from "../lib/cluster/mod.ts";
 import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
 import { controlPlaneOf, rootsOf } from "../lib/mesh/mod.ts";
-import { grpcBootstrap, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
+import {
+  grpcBootstrap,
+  keepRunning,
+  noProxy,
+  PORTS,
+  type RunningProxy,
+  startPlainProxy,
+  startSidecar,
+} from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
 import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
 import { listenForSignals, type Signals } from "./signals.ts";
@@ -59,6 +68,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
       uid: settings.appUid,
     })
     : undefined;
+  using _orphans = reapOrphans(() => [...proxy.pids, ...(app ? [app.pid] : [])]);
   signals.onEach((signal) => app?.signal(signal));
   const ready = waitForApp(probe, {
     limitMs: settings.startupProbeMs,
@@ -109,10 +119,10 @@ async function startProxy(
   const tunnel = settings.tunnel === "envoy"
     ? { port: settings.tunnelPort, routes: tunnelRoutes(settings, PORTS.inbound), appPort }
     : undefined;
-  return await startSidecar(
-    { settings, controlPlane: mesh.controlPlane, paths, facts, environment, tunnel },
-    signals.first,
-  );
+  const { controlPlane } = mesh;
+  const start = (signal: AbortSignal) =>
+    startSidecar({ settings, controlPlane, paths, facts, environment, tunnel }, signal);
+  return await keepRunning(start, { signal: signals.first });
 }
 
 /** 15009 comes last: the front end sends requests as soon as it accepts. */

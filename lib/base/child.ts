@@ -12,10 +12,18 @@ export async function endProcess(child: Deno.ChildProcess, graceMs: number): Pro
   }
 }
 
-/** Ends a process that starts others, and then those of them that it left behind. */
-export async function endProcessTree(child: Deno.ChildProcess, graceMs: number): Promise<Deno.CommandStatus> {
-  const tree = await withDescendants([child.pid]);
+/**
+ * Ends a process that starts others, and then those of them that it left behind.
+ * @param known processes it started before: once it has ended, they cannot be told by their parent any more
+ */
+export async function endProcessTree(
+  child: Deno.ChildProcess,
+  graceMs: number,
+  known: ReadonlySet<number> = new Set(),
+): Promise<Deno.CommandStatus> {
+  const tree = new Set([...known, ...await withDescendants([child.pid])]);
   const status = await endProcess(child, graceMs);
+  for (const pid of await withDescendants([child.pid])) tree.add(pid); // started meanwhile
   tree.delete(child.pid);
   for (const pid of tree) {
     try {

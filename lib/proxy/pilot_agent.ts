@@ -1,5 +1,6 @@
 import { writeAtomically } from "../base/atomic_file.ts";
 import { endProcessTree, OutputTail } from "../base/child.ts";
+import { withDescendants } from "../base/process_tree.ts";
 import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -47,12 +48,14 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     clearEnv: true,
     env: { ...agentEnvironment(agent), PROXY_CONFIG: proxyConfig(agent, await parseProxyConfig(settings.proxyConfig)) },
     ...(root ? PROXY_USER : {}),
+    detached: true, // a session of its own, by which an Envoy is found whose agent has died
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   });
   const child = spawn(command, options);
   let asked = false;
+  let tree: ReadonlySet<number> = new Set();
   const output = new OutputTail([child.stdout, child.stderr], (line) => {
     const { level, message } = parseAgentLine(line);
     // its warnings about being ended are no news to who ends it
@@ -70,7 +73,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     ended: new Promise((resolve) => void endedEarly.then((reason) => asked || resolve(reason))),
     async [Symbol.asyncDispose]() {
       asked = true;
-      await endProcessTree(child, GRACE_MS);
+      await endProcessTree(child, GRACE_MS, tree);
       await output.settle();
     },
   };
@@ -85,6 +88,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   ]);
   stopWaiting.abort();
   if (outcome === true) {
+    tree = await withDescendants([child.pid]); // an Envoy whose agent was killed is nobody's child
     log.info(`proxy ready after ${Math.round(performance.now() - started)} ms`, { pid: child.pid });
     return running;
   }

@@ -6,6 +6,7 @@ import { credentialRights } from "./rights_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
 import { inbound } from "./inbound_steps.ts";
 import { sameAnswersAsEmulated } from "./kube_steps.ts";
+import { life } from "./life_steps.ts";
 import { outbound } from "./outbound_steps.ts";
 import { sidecarContainer } from "./sidecar_container_steps.ts";
 import { tunnels } from "./tunnel_steps.ts";
@@ -45,6 +46,7 @@ Deno.test({
         await outbound(world, krun, timed(t));
         await inbound(world, krun, timed(t));
         assert.equal(krun.ended, false);
+        await life(world, krun, timed(t));
       });
       await t.step(
         `${runtime}: as on Cloud Run, past a cluster that does not answer`,

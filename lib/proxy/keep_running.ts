@@ -1,0 +1,101 @@
+import { reasonOf } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
+import type { RunningProxy } from "./engine.ts";
+
+const log = logger("krun", "proxy");
+
+/** A proxy that lived this long starts anew with the shortest wait. */
+const STABLE_MS = 60_000;
+
+export interface KeepRunningOptions {
+  signal: AbortSignal;
+  /** Wait before a start that follows `failures` ends in a row. @default {200 ms doubled up to 10 s, half of it random} */
+  waitMs?: (failures: number) => number;
+  now?: () => number;
+}
+
+/**
+ * Starts a proxy, and starts it again, with back-off, whenever it ends by itself. The app is left alone meanwhile; a tunnel to the proxy's
+ * port is answered with 503 until it is back.
+ * @throws the first start's error
+ */
+export async function keepRunning(
+  start: (signal: AbortSignal) => Promise<RunningProxy>,
+  options: KeepRunningOptions,
+): Promise<RunningProxy> {
+  const { waitMs = restartAfterMs, now = () => performance.now() } = options;
+  let current = await start(options.signal);
+  let startedAt = now();
+  let failures = 0;
+  const stop = new AbortController();
+  const stopped = aborted(stop.signal);
+  const following = follow();
+
+  async function follow(): Promise<void> {
+    while (!stop.signal.aborted) {
+      const reason = await Promise.race([current.ended, stopped]);
+      if (reason === undefined) return;
+      failures = now() - startedAt > STABLE_MS ? 1 : failures + 1;
+      const pauseMs = Math.round(waitMs(failures));
+      log.error(`the proxy has ended and is started again in ${pauseMs} ms: ${reason}`);
+      await current[Symbol.asyncDispose](); // what it left behind holds its ports
+      await restart(pauseMs);
+    }
+  }
+
+  async function restart(pauseMs: number): Promise<void> {
+    for (;;) {
+      await pause(pauseMs, stop.signal);
+      if (stop.signal.aborted) return;
+      try {
+        current = await start(stop.signal);
+        startedAt = now();
+        return log.info("the proxy is back");
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        pauseMs = Math.round(waitMs(++failures));
+        log.error(`the proxy cannot be started, next try in ${pauseMs} ms: ${reasonOf(error)}`);
+      }
+    }
+  }
+
+  return {
+    get name() {
+      return current.name;
+    },
+    get pids() {
+      return current.pids;
+    },
+    appEnvironment: current.appEnvironment,
+    inboundPort: current.inboundPort,
+    ended: new Promise(() => {}),
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error("krun ends"));
+      await following;
+      await current[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function restartAfterMs(failures: number): number {
+  const fullMs = Math.min(10_000, 200 * 2 ** (failures - 1));
+  return fullMs / 2 + (fullMs / 2) * Math.random();
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
+}
+
+/** Resolves after the time, or at once when `signal` is aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end);
+  });
+}
