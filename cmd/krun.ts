@@ -23,7 +23,7 @@ import {
 } from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
 import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
-import { listenForSignals, type Signals } from "./signals.ts";
+import { type Interrupted, listenForSignals, type Signals } from "./signals.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
 const log = logger("krun");
@@ -85,13 +85,33 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   watch.lap("app");
 
   await using tunnel = await openTunnel(settings, proxy);
+  const drained = drainAt(signals.first, tunnel, proxy);
   watch.lap("tunnel");
   log.info(`in the mesh after ${watch.totalMs()} ms`, {
     ...watch.laps(),
     ...(discovery.cluster ? { cluster: discovery.cluster } : {}),
     ...(tunnel ? { tunnelPort: tunnel.port } : {}),
   });
-  return await untilEnd(app, proxy, tunnel, signals);
+  const exitCode = await untilEnd(app, proxy, tunnel, signals);
+  await (app ? tunnel?.drain(AFTER_APP_MS) : drained);
+  return exitCode;
+}
+
+/** Cloud Run kills a container 10 s after SIGTERM; what comes after the tunnels needs a moment too. */
+const DRAIN_MS = 8_000;
+/** Without the app a tunnel can only carry the rest of what it said. */
+const AFTER_APP_MS = 400;
+
+/** At the first signal to end: nothing new on 15009, and inbound connections of the mesh are told to go elsewhere. */
+function drainAt(first: AbortSignal, tunnel: TunnelEnd | undefined, proxy: RunningProxy): Promise<void> {
+  return new Promise((resolve) => {
+    const drain = () => {
+      const both = Promise.all([tunnel?.drain(DRAIN_MS), proxy.drain()]);
+      both.then(() => resolve(), () => resolve()); // a tunnel whose thread died is told elsewhere
+    };
+    if (first.aborted) drain();
+    else first.addEventListener("abort", drain, { once: true });
+  });
 }
 
 /** Control plane, roots and identity; nothing where no mesh is wanted. */
@@ -143,9 +163,12 @@ async function untilEnd(
   tunnel: TunnelEnd | undefined,
   signals: Signals,
 ): Promise<number> {
-  const signalled = new Promise<number>((resolve) =>
-    signals.onEach((signal) => app || resolve(signal === "SIGTERM" ? 0 : 130))
-  );
+  const { first } = signals;
+  const signalled = new Promise<number>((resolve) => {
+    const end = () => resolve((first.reason as Interrupted).signal === "SIGTERM" ? 0 : 130);
+    if (first.aborted) end();
+    else first.addEventListener("abort", end, { once: true });
+  });
   const proxyEnded = proxy.ended.then((reason) => {
     log.error(`the proxy has ended, so the app does too: ${reason}`);
     return 1;

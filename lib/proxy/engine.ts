@@ -8,6 +8,8 @@ export interface RunningProxy extends AsyncDisposable {
   readonly inboundPort: number;
   /** Its processes: a listener on the app's port that is theirs is not the app's. */
   readonly pids: readonly number[];
+  /** Tells inbound peers to take their next request elsewhere; what is open goes on. Never throws. */
+  drain(): Promise<void>;
   /** Settles, with the reason, when it ends though nobody asked it to. */
   readonly ended: Promise<string>;
 }

@@ -69,6 +69,7 @@ export async function keepRunning(
     appEnvironment: current.appEnvironment,
     inboundPort: current.inboundPort,
     ended: new Promise(() => {}),
+    drain: () => current.drain(),
     async [Symbol.asyncDispose]() {
       stop.abort(new Error("krun ends"));
       await following;

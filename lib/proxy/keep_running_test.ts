@@ -15,6 +15,9 @@ class FakeProxy implements RunningProxy {
     this.ended = promise;
     this.end = resolve;
   }
+  drain(): Promise<void> {
+    return Promise.resolve();
+  }
   [Symbol.asyncDispose](): Promise<void> {
     this.disposed++;
     return Promise.resolve();

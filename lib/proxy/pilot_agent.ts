@@ -71,6 +71,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     inboundPort: PORTS.inbound,
     pids: [child.pid],
     ended: new Promise((resolve) => void endedEarly.then((reason) => asked || resolve(reason))),
+    drain: drainInbound,
     async [Symbol.asyncDispose]() {
       asked = true;
       await endProcessTree(child, GRACE_MS, tree);
@@ -102,6 +103,13 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     fix: "check that the control plane's address is reachable from here (VPC egress) and its root is CAROOT_ISTIOD; " +
       "XDS_AGENT_DEBUG=all:debug shows more",
   });
+}
+
+/** https://www.envoyproxy.io/docs/envoy/latest/operations/admin#post--drain_listeners; an Envoy that is away has nobody to tell. */
+async function drainInbound(): Promise<void> {
+  const url = `http://127.0.0.1:${PORTS.admin}/drain_listeners?inboundonly&graceful`;
+  const answer = await fetch(url, { method: "POST", signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+  await answer?.body?.cancel();
 }
 
 /** The agent prints its configuration: what proxyMetadata says of headers and tokens is not to be seen there. */

@@ -15,6 +15,7 @@ export async function startPlainProxy(
     inboundPort: options.appPort,
     pids: [],
     ended: new Promise(() => {}),
+    drain: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   };
 }
@@ -27,6 +28,7 @@ export function noProxy(appPort: number): RunningProxy {
     inboundPort: appPort,
     pids: [],
     ended: new Promise(() => {}),
+    drain: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
