@@ -31,3 +31,15 @@ Deno.test("certificates: another authority of the same name does not verify, an 
   assert.ok(Date.parse(certificate.validTo) < Date.now());
   assert.ok(Date.parse(certificate.validFrom) < Date.parse(certificate.validTo));
 });
+
+Deno.test("certificates: names beyond ASCII, long ones and years after 2049 are read as they were written", () => {
+  const commonName = "Prüfstand – 試験", organizations = ["ä".repeat(64), "x".repeat(300)];
+  const leaf = createAuthority(commonName).issue({ commonName, organizations, lifetimeSeconds: 40 * 365 * 86_400 });
+  const certificate = new X509Certificate(leaf.certificatePem);
+  assert.equal(certificate.subject, [...organizations.map((name) => `O=${name}`), `CN=${commonName}`].join("\n"));
+  assert.equal(certificate.issuer, `CN=${commonName}`);
+  assert.equal(
+    new Date(certificate.validTo).getUTCFullYear(),
+    new Date(Date.now() + 40 * 365 * 864e5).getUTCFullYear(),
+  );
+});
