@@ -35,7 +35,7 @@ export async function probeBackends(run: Run, preference: "auto" | "nft" | "lega
   const refusals: Refusal[] = [];
   for (const name of order) {
     const found = saved.get(name);
-    const reason = typeof found === "string" ? found : await tryOut(run, name, 4);
+    const reason = typeof found === "string" ? found : await tryOut(run, name, 4) ?? await cannotList(run, name);
     if (reason === undefined) return { backend: { name, ipv6: await tryOut(run, name, 6) === undefined } };
     refusals.push({ program: programOf(name, 4, ""), reason });
   }
@@ -70,6 +70,16 @@ export async function restore(
 
 function tryOut(run: Run, name: BackendName, family: Family): Promise<string | undefined> {
   return restore(run, name, family, NO_CHANGE, { test: true });
+}
+
+/** gVisor takes rules of legacy where it is started with --net-raw, and never shows them again. */
+async function cannotList(run: Run, name: BackendName): Promise<string | undefined> {
+  const save = programOf(name, 4, "save");
+  const version = name === "nft" ? undefined : await run(save, ["--version"]);
+  if (!version || version.stdout.includes("nf_tables")) return undefined;
+  // The trial has made the table nat, so that it has to be among them.
+  const tables = await run(save, []);
+  return tables?.stdout.includes("*nat") ? undefined : `${save} does not see the tables that are there`;
 }
 
 function rank(saved: Saved | string | undefined, name: BackendName): number {

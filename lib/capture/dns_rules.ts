@@ -33,7 +33,11 @@ export function dnsZones(family: Family, settings: CaptureSettings, servers: Dns
     chains: {
       ISTIO_OUTPUT_DNS: [
         ...owners.flatMap((owner) => [
-          `-p udp -m udp --dport 53 -m owner ${owner} -j CT --zone ${ZONE.upstream}`,
+          // Only to where the answers get the same zone: Istio leaves those of other servers to be taken for new
+          // connections, which a stateful firewall drops.
+          ...captured.map((to) =>
+            `${matching("-d", to)}-p udp -m udp --dport 53 -m owner ${owner} -j CT --zone ${ZONE.upstream}`
+          ),
           `-p udp -m udp --sport ${AGENT_PORT} -m owner ${owner} -j CT --zone ${ZONE.app}`,
         ]),
         ...captured.map((to) => `${matching("-d", to)}-p udp -m udp --dport 53 -j CT --zone ${ZONE.app}`),

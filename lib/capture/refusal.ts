@@ -9,7 +9,9 @@ export interface Refusal {
 
 export const NOT_INSTALLED = "not installed";
 
-const NO_PERMISSION = /permission denied|not permitted|must be root|unable to initialize table|lock file/i;
+/** What programs say without the capability, and in gVisor, whose kernel has neither back end. */
+const NOT_ALLOWED =
+  /permission denied|not permitted|must be root|unable to initialize table|lock file|protocol not supported/i;
 
 /** All refusals in one line; a program that is not installed is only worth a word where none is. */
 export function summary(refusals: readonly Refusal[]): string {
@@ -19,7 +21,7 @@ export function summary(refusals: readonly Refusal[]): string {
     const programs = told.filter((other) => other.reason === reason).map(({ program }) => program);
     return `${programs.join(" and ")}: ${reason}`;
   }).join("; ");
-  return told.every(({ reason }) => NO_PERMISSION.test(reason))
+  return told.every(({ reason }) => NOT_ALLOWED.test(reason))
     ? `it needs root with NET_ADMIN and a kernel with netfilter (${reasons})`
     : reasons;
 }
@@ -28,7 +30,7 @@ export function summary(refusals: readonly Refusal[]): string {
 export function reasonOfOutput({ code, stderr }: Output, input = ""): string {
   const lines = stderr.split("\n").map((line) => line.trim())
     .filter((line) => line !== "" && !/^(#|Try `|Error occurred|Warning:|Perhaps )/.test(line));
-  const said = (lines[0] ?? `exit code ${code}`).replace(/^(ip6?tables\S* ?(v\S+ \(\w+\))?: )+/, "");
+  const said = (lines[0] ?? `exit code ${code}`).replace(/^(ip6?tables\S*( v\S+)?( \(\w+\))?:? )+/, "");
   const at = stderr.match(/line:? (\d+)/)?.[1];
   const rule = at === undefined ? undefined : input.split("\n")[Number(at) - 1];
   return rule && /^-[ADI] /.test(rule) ? `${said} in "${rule}"` : said;

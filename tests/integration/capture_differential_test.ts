@@ -3,25 +3,12 @@
  * same place in both. Needs root, iptables and pilot-agent (PILOT_AGENT_BIN, or in PATH).
  */
 import assert from "node:assert/strict";
-import { captureSettings, dnsServers, startCapture } from "../../lib/capture/mod.ts";
-import { cannotHaveNamespaces } from "./capture_namespaces.ts";
+import { applyOurs, applyReference, cannotCompare } from "./capture_reference.ts";
 import { describePacket, packets, RESOLV_CONF, UDP_LISTENERS } from "./capture_packets.ts";
-import { ANOTHER_PROXY, type Case, CASES, referenceArguments } from "./capture_settings_table.ts";
+import { ANOTHER_PROXY, type Case, CASES } from "./capture_settings_table.ts";
 import { Program, Stand } from "./capture_stand.ts";
 
-const EMPTY = "*mangle\nCOMMIT\n*nat\nCOMMIT\n*raw\nCOMMIT\n";
-
-async function pilotAgent(): Promise<string | undefined> {
-  const places = [
-    Deno.env.get("PILOT_AGENT_BIN"),
-    ...(Deno.env.get("PATH") ?? "").split(":").map((d) => `${d}/pilot-agent`),
-  ];
-  for (const place of places) if (place && await Deno.stat(place).catch(() => undefined)) return place;
-  return undefined;
-}
-
-const reference = await pilotAgent();
-const because = reference ? await cannotHaveNamespaces() : "needs pilot-agent (PILOT_AGENT_BIN)";
+const because = await cannotCompare();
 const title = "capture: the verdicts are those of pilot-agent istio-iptables";
 
 Deno.test({
@@ -51,16 +38,7 @@ Deno.test({
 
 /** @returns the verdicts of ours */
 async function compare(row: Case, ours: Stand, theirs: Stand): Promise<string[]> {
-  const settings = captureSettings({
-    ...row.variables,
-    KRUN_CAPTURE_IPV6: row.ipv6 ? "on" : "off",
-    KRUN_IPTABLES_BACKEND: row.backend ?? "nft",
-  });
-  const around = { servers: dnsServers(RESOLV_CONF), addresses: [] };
-  const [capture] = await Promise.all([
-    startCapture("required", { settings, around, run: ours.app.run }),
-    applyReference(row, theirs),
-  ]);
+  const [capture] = await Promise.all([applyOurs(row, ours), applyReference(row, theirs)]);
   await using _capture = capture;
   const sent = packets();
   const [own, expected] = await Promise.all([ours.send(sent), theirs.send(sent)]);
@@ -74,14 +52,4 @@ async function compare(row: Case, ours: Stand, theirs: Stand): Promise<string[]>
   });
   assert.deepEqual(differing, []);
   return own;
-}
-
-async function applyReference(row: Case, { app }: Stand): Promise<void> {
-  for (const program of ["iptables", "ip6tables"]) await app.restore(EMPTY, `${program}-nft-restore`);
-  if (row.backend === "legacy") {
-    for (const program of ["iptables", "ip6tables"]) await app.restore(EMPTY, `${program}-legacy-restore`);
-  }
-  const { args, variables } = referenceArguments(row);
-  const output = await app.run("env", [...variables, reference!, ...args]);
-  assert.equal(output?.code, 0, `${output?.stdout}\n${output?.stderr}`);
 }
