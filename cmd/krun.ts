@@ -1,3 +1,4 @@
+import { Problem, UsageError } from "../lib/base/errors.ts";
 import { logger } from "../lib/base/log.ts";
 import {
   appEnvironment,
@@ -21,7 +22,7 @@ import {
   startPlainProxy,
   startSidecar,
 } from "../lib/proxy/mod.ts";
-import type { Settings } from "../lib/settings/mod.ts";
+import { environmentLayers, flagLayer, resolve, type Settings } from "../lib/settings/mod.ts";
 import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
 import { type Interrupted, listenForSignals, type Signals } from "./signals.ts";
 import { Stopwatch } from "./stopwatch.ts";
@@ -41,7 +42,13 @@ export interface KrunOutside extends Outside {
 export async function krun(command: readonly string[], outside: KrunOutside): Promise<number> {
   using signals = listenForSignals();
   const watch = new Stopwatch();
-  const discovery = await unlessEnded(signals, discover(outside));
+  const given = resolve([flagLayer(outside.flags), ...environmentLayers(outside.environment)]);
+  let alone = false;
+  const orAlone = aloneUnless(given.meshRequired, () => alone = true);
+  const discovery = await orAlone(
+    unlessEnded(signals, discover(outside)),
+    { settings: given, kube: undefined, facts: undefined, cluster: undefined },
+  );
   using _kube = discovery.kube;
   const { settings } = discovery;
   watch.lap("cluster");
@@ -50,10 +57,10 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   if (command.length > 0) await requireFree(settings.appPort);
 
   const paths = pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));
-  await using mesh = await unlessEnded(signals, joinMesh(discovery, paths));
+  await using mesh = await orAlone(unlessEnded(signals, joinMesh(discovery, paths)), undefined);
   watch.lap("identity");
   // Not left alone when a signal comes: it ends its own processes first.
-  await using proxy = await startProxy(discovery, mesh, paths, outside, signals);
+  await using proxy = await orAlone(startProxy(discovery, mesh, paths, outside, signals), noProxy(PORTS.inbound));
   signals.first.throwIfAborted();
   watch.lap("proxy");
 
@@ -87,7 +94,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   await using tunnel = await openTunnel(settings, proxy);
   const drained = drainAt(signals.first, tunnel, proxy);
   watch.lap("tunnel");
-  log.info(`in the mesh after ${watch.totalMs()} ms`, {
+  log.info(`${alone ? "alone" : "in the mesh"} after ${watch.totalMs()} ms`, {
     ...watch.laps(),
     ...(discovery.cluster ? { cluster: discovery.cluster } : {}),
     ...(tunnel ? { tunnelPort: tunnel.port } : {}),
@@ -114,6 +121,20 @@ function drainAt(first: AbortSignal, tunnel: TunnelEnd | undefined, proxy: Runni
   });
 }
 
+/** What happens to a stage that fails where `MESH_REQUIRED` is false: `alone` stands in for it, loudly. Wrong use is no such failure. */
+function aloneUnless(required: boolean, tell: () => void) {
+  return async <T, A>(stage: Promise<T>, alone: A): Promise<T | A> => {
+    try {
+      return await stage;
+    } catch (error) {
+      if (required || !(error instanceof Problem) || error instanceof UsageError) throw error;
+      log.error(`the app starts WITHOUT the mesh, since MESH_REQUIRED is false: cannot ${error.message}`);
+      tell();
+      return alone;
+    }
+  };
+}
+
 /** Control plane, roots and identity; nothing where no mesh is wanted. */
 async function joinMesh({ settings, kube }: Awaited<ReturnType<typeof discover>>, paths: Paths) {
   if (!kube) return undefined;
@@ -135,7 +156,9 @@ async function startProxy(
 ): Promise<RunningProxy> {
   const { proxy, appPort } = settings;
   if (proxy === "plain") return await startPlainProxy({ appPort, environment, port: settings.proxyPort });
-  if (proxy === "none" || !mesh) return noProxy(appPort);
+  if (proxy === "none" || settings.xdsAddress === "-") return noProxy(appPort);
+  // A mesh that could not be joined leaves nobody to end mTLS: its tunnels get 503, not the app in the clear.
+  if (!mesh) return noProxy(PORTS.inbound);
   const tunnel = settings.tunnel === "envoy"
     ? { port: settings.tunnelPort, routes: tunnelRoutes(settings, PORTS.inbound), appPort }
     : undefined;

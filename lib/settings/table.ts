@@ -66,6 +66,10 @@ export const TABLE = {
   ),
   caPool: text("CA_POOL", "CA Service pool that signs the certificates"),
 
+  meshRequired: toggle("MESH_REQUIRED", "false lets the app start alone where the mesh cannot be joined", {
+    fallback: true,
+  }),
+
   // the proxy
   proxy: choice(
     "KRUN_PROXY",
