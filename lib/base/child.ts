@@ -13,15 +13,11 @@ export async function endProcess(child: Deno.ChildProcess, graceMs: number): Pro
 }
 
 /**
- * Ends a process that starts others, and then those of them that it left behind.
- * @param known processes it started before: once it has ended, they cannot be told by their parent any more
+ * Ends a process that starts others, and then those of them that it left behind. One that has ended by itself must have been started
+ * `detached`: then they are told by its session.
  */
-export async function endProcessTree(
-  child: Deno.ChildProcess,
-  graceMs: number,
-  known: ReadonlySet<number> = new Set(),
-): Promise<Deno.CommandStatus> {
-  const tree = new Set([...known, ...await withDescendants([child.pid])]);
+export async function endProcessTree(child: Deno.ChildProcess, graceMs: number): Promise<Deno.CommandStatus> {
+  const tree = await withDescendants([child.pid]);
   const status = await endProcess(child, graceMs);
   for (const pid of await withDescendants([child.pid])) tree.add(pid); // started meanwhile
   tree.delete(child.pid);

@@ -1,6 +1,5 @@
 import { writeAtomically } from "../base/atomic_file.ts";
 import { endProcessTree, OutputTail } from "../base/child.ts";
-import { withDescendants } from "../base/process_tree.ts";
 import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
@@ -55,7 +54,6 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   });
   const child = spawn(command, options);
   let asked = false;
-  let tree: ReadonlySet<number> = new Set();
   const output = new OutputTail([child.stdout, child.stderr], (line) => {
     const { level, message } = parseAgentLine(line);
     // its warnings about being ended are no news to who ends it
@@ -74,7 +72,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     drain: drainInbound,
     async [Symbol.asyncDispose]() {
       asked = true;
-      await endProcessTree(child, GRACE_MS, tree);
+      await endProcessTree(child, GRACE_MS);
       await output.settle();
     },
   };
@@ -89,7 +87,6 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   ]);
   stopWaiting.abort();
   if (outcome === true) {
-    tree = await withDescendants([child.pid]); // an Envoy whose agent was killed is nobody's child
     log.info(`proxy ready after ${Math.round(performance.now() - started)} ms`, { pid: child.pid });
     return running;
   }
