@@ -14,11 +14,13 @@ const TRIES = 3;
 /** What is there now, by family; a family that does not work here has nothing. */
 export async function readAll(run: Run, backend: Backend): Promise<Record<Family, Saved>> {
   const saved: Record<Family, Saved> = { 4: NOTHING_SAVED, 6: NOTHING_SAVED };
-  for (const family of familiesOf(backend)) {
-    const found = await read(run, backend.name, family);
-    if (typeof found === "string") throw unreadable(backend, family, found);
-    saved[family] = found;
-  }
+  await Promise.all(
+    familiesOf(backend).map(async (family) => {
+      const found = await read(run, backend.name, family);
+      if (typeof found === "string") throw unreadable(backend, family, found);
+      saved[family] = found;
+    }),
+  );
   return saved;
 }
 

@@ -29,8 +29,11 @@ const NO_CHANGE = "*nat\nCOMMIT\n";
  */
 export async function probeBackends(run: Run, preference: "auto" | "nft" | "legacy"): Promise<Probe> {
   const names: readonly BackendName[] = preference === "auto" ? ["nft", "default", "legacy"] : [preference];
-  const saved = new Map<BackendName, Saved | string>();
-  for (const name of new Set<BackendName>(["legacy", ...names])) saved.set(name, await read(run, name, 4));
+  // Legacy is looked at even where nft comes first: its rules are in force as well.
+  const looks = [...new Set<BackendName>(["legacy", ...names])].map(async (name) =>
+    [name, await read(run, name, 4)] as const
+  );
+  const saved = new Map<BackendName, Saved | string>(await Promise.all(looks));
   const order = [...names].sort((one, other) => rank(saved.get(one), one) - rank(saved.get(other), other));
   const refusals: Refusal[] = [];
   for (const name of order) {

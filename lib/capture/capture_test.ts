@@ -64,6 +64,7 @@ Deno.test("decide: every mode with and without a back end", () => {
   });
   assert.throws(() => use("required", fails), (error) => error instanceof Problem && error.got === fails.because);
   assert.throws(() => use("required", works, "NONE"), UsageError);
+  assert.throws(() => use("auto", works, "TPROXY"), UsageError);
 });
 
 Deno.test("refusal: one line, with the rule that iptables does not take", () => {

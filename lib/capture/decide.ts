@@ -16,13 +16,20 @@ export type CaptureDecision =
  * Whether rules are needed at all, before anything is looked at. `interceptionMode` is ISTIO_META_INTERCEPTION_MODE:
  * NONE asks for whitebox, as in the original.
  * @returns undefined where it depends on what works here
- * @throws {UsageError} capture is required and refused at once
+ * @throws {UsageError} capture is required and refused at once, or TPROXY is asked for
  */
 export function decideUnseen(
   mode: CaptureMode,
   interceptionMode?: string,
 ): Exclude<CaptureDecision, { use: "iptables" }> | undefined {
   const refused = interceptionMode?.toUpperCase() === "NONE";
+  if (interceptionMode?.toUpperCase() === "TPROXY") {
+    throw new UsageError({
+      tried: "capture the app's traffic as ISTIO_META_INTERCEPTION_MODE=TPROXY asks",
+      got: "krun's rules redirect and have no TPROXY",
+      fix: "ISTIO_META_INTERCEPTION_MODE=REDIRECT, or NONE for whitebox",
+    });
+  }
   if (mode === "required" && refused) {
     throw new UsageError({
       tried: "capture the app's traffic by iptables (--capture=required)",

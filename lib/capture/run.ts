@@ -1,3 +1,5 @@
+import { signalQuietly } from "../base/child.ts";
+
 /** What a program said. */
 export interface Output {
   readonly code: number;
@@ -38,7 +40,7 @@ async function runAt(path: string, args: readonly string[], input: string): Prom
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return undefined;
     throw error;
   }
-  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+  const timer = setTimeout(() => signalQuietly(child, "SIGKILL"), LIMIT_MS);
   try {
     const [{ code, stdout, stderr }] = await Promise.all([collect(child), write(child, input)]);
     return { code, stdout, stderr };

@@ -1,13 +1,13 @@
 /** gVisor has neither back end: whitebox, with the reason. Needs root, iptables and runsc (RUNSC_BIN, or in PATH). */
 import assert from "node:assert/strict";
-import { captureSettings, startCapture } from "../../lib/capture/mod.ts";
+import { captureSettings, runHere, startCapture } from "../../lib/capture/mod.ts";
 import { cannotHaveNamespaces, Namespace } from "./capture_namespaces.ts";
 
 const runsc = Deno.env.get("RUNSC_BIN") ?? "runsc";
 
 async function cannotHaveGvisor(): Promise<string | undefined> {
-  const output = await new Deno.Command(runsc, { args: ["--version"] }).output().catch(() => undefined);
-  return output?.success ? await cannotHaveNamespaces() : "needs runsc (RUNSC_BIN)";
+  const output = await runHere(runsc, ["--version"]);
+  return output?.code === 0 ? await cannotHaveNamespaces() : "needs runsc (RUNSC_BIN)";
 }
 
 const because = await cannotHaveGvisor();

@@ -1,38 +1,9 @@
 /** Making, checking and removing rules in a namespace with the rules of others, by both back ends. Needs root and iptables. */
 import assert from "node:assert/strict";
 import { Problem } from "../../lib/base/errors.ts";
-import { captureSettings, dnsServers, iptablesCommand, type Run, startCapture } from "../../lib/capture/mod.ts";
-import { cannotHaveNamespaces, Namespace } from "./capture_namespaces.ts";
-
-const because = await cannotHaveNamespaces();
-
-/** A test in a namespace of its own. */
-function inNamespace(name: string, body: (namespace: Namespace) => Promise<void>): void {
-  Deno.test({
-    name: because ? `capture: ${name} (${because})` : `capture: ${name}`,
-    ignore: because !== undefined,
-    async fn() {
-      await using namespace = await Namespace.make();
-      await body(namespace);
-    },
-  });
-}
-
-const around = { servers: dnsServers("nameserver 198.18.0.53\nnameserver fd00::53\n"), addresses: [] };
-
-const EVERYTHING = {
-  INBOUND_PORTS_INCLUDE: "*",
-  ISTIO_META_DNS_CAPTURE: "true",
-  DROP_INVALID: "true",
-  EXCLUDE_INTERFACES: "eth1",
-  KUBE_VIRT_INTERFACES: "kv0",
-  OUTBOUND_OWNER_GROUPS_INCLUDE: "1,2",
-  KRUN_CAPTURE_IPV6: "on",
-};
-
-function capture(run: Run, variables: Record<string, string> = EVERYTHING, mode: "auto" | "required" = "required") {
-  return startCapture(mode, { settings: captureSettings(variables), around, run });
-}
+import { iptablesCommand, type Run } from "../../lib/capture/mod.ts";
+import { around, capture, EVERYTHING, inNamespace } from "./capture_in_namespace.ts";
+import { Namespace } from "./capture_namespaces.ts";
 
 /** Rules of somebody else: before, between and after ours, in tables that we use and in one that we do not. */
 const FOREIGN_BEFORE = `*nat
@@ -213,49 +184,4 @@ inNamespace("the command: dry run, apply, check, cleanup", async (namespace) => 
   for (const args of [[], ["--apply", "--check"], ["--flush"], ["--apply", "x"]]) {
     await assert.rejects(() => iptablesCommand(args, { environment: {}, print: () => {} }), /--dry-run, --apply/);
   }
-});
-
-inNamespace("rules stay in the back end that has them, ours first", async (namespace) => {
-  const program = async () => {
-    await using made = await capture(namespace.run, {});
-    return made.use === "iptables" ? made.program : made.use;
-  };
-  assert.equal(await program(), "iptables-nft");
-  await namespace.restore("*nat\n-A OUTPUT -o x -j RETURN\nCOMMIT\n", "iptables-legacy-restore", "--noflush");
-  assert.equal(await program(), "iptables-legacy");
-  await using _nft = await capture(namespace.run, { KRUN_IPTABLES_BACKEND: "nft" });
-  assert.equal(await program(), "iptables-nft");
-});
-
-inNamespace("where it is not permitted or not there, whitebox with the reason in one line", async (namespace) => {
-  const rows: [string, Run, RegExp][] = [
-    ["no NET_ADMIN", namespace.runBy("setpriv", "--bounding-set=-net_admin,-net_raw"), /it needs root with NET_ADMIN/],
-    [
-      "a user",
-      namespace.runBy("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"),
-      /it needs root with NET_ADMIN/,
-    ],
-    ["another user namespace", namespace.runBy("unshare", "-U", "-r"), /it needs root with NET_ADMIN/],
-    ["no program", namespace.runBy("env", "PATH=/nowhere"), /iptables-nft, iptables, iptables-legacy not installed/],
-  ];
-  for (const [name, run, expected] of rows) {
-    const made = await capture(run, {}, "auto");
-    assert(made.use === "whitebox", name);
-    assert.match(made.because, expected, name);
-    assert(!made.because.includes("\n"), name);
-    await assert.rejects(() => capture(run, {}), (error) => error instanceof Problem && expected.test(error.got), name);
-  }
-  assert.equal(await namespace.saved(), "--\n");
-});
-
-inNamespace("IPv6 in the app's hands: ::6 on the loopback while inbound is captured", async (namespace) => {
-  const addresses = () => namespace.must("ip", "-6", "address", "show", "dev", "lo");
-  {
-    await using _inbound = await capture(namespace.run);
-    assert.match(await addresses(), /::6\/128/);
-    await using _again = await capture(namespace.run);
-  }
-  assert(!(await addresses()).includes("::6/128"));
-  await using _outbound = await capture(namespace.run, { KRUN_CAPTURE_IPV6: "on" });
-  assert(!(await addresses()).includes("::6/128"));
 });
