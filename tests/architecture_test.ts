@@ -1,4 +1,4 @@
-/** Imports point one way: cmd → lib/<feature> → lib/base; features see of each other what their mod.ts shows. */
+/** Imports point one way: cmd → lib/<feature> → lib/base; features see of each other what their mod.ts shows. Files are whole and short. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
@@ -92,4 +92,60 @@ Deno.test("architecture: a start loads no large library until a feature needs it
   const packages = [...reached].filter((specifier) => specifier.startsWith("npm:"));
   assert.deepEqual(packages.filter((name) => /google-auth|yaml|kubernetes|grpc|forge|fast-check/.test(name)), []);
   assert(packages.some((name) => name.includes("valibot")), "the walk sees packages");
+});
+
+/** Files under version control; where there is no git, as in an image's build, all that are not made by tools. */
+async function files(): Promise<string[]> {
+  const listed = await new Deno.Command("git", { args: ["ls-files", "-z"], cwd: ROOT, stderr: "null" }).output()
+    .catch(() => undefined);
+  const names = listed?.success
+    ? new TextDecoder().decode(listed.stdout).split("\0").filter(Boolean)
+    : await walked("");
+  return names.filter((name) => !/(^|\/)(LICENSE|deno\.lock)$/.test(name));
+}
+
+async function walked(below: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(new URL(below || ".", ROOT))) {
+    if (/^(\.git|dist|node_modules)$/.test(name)) continue;
+    found.push(...(isDirectory ? await walked(`${below}${name}/`) : [`${below}${name}`]));
+  }
+  return found;
+}
+
+/** Text of a file; empty for one that was removed and is listed still. */
+const textOf = (name: string) => Deno.readTextFile(new URL(name, ROOT)).catch(() => "");
+
+/** What says that something is left undone. The brackets keep this file from matching itself. */
+const UNDONE = /\b(TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b|\b[Nn]ot[ ]implemented\b/;
+/** Output past the log and its redaction; scripts that tests hand to other processes may. */
+const CONSOLE = /\bconsole[.]/;
+const LONGEST_LINES = 400;
+
+Deno.test("files: nothing is left undone, nothing is printed past the log, none is too long to be read at once", async () => {
+  const names = await files();
+  assert(names.includes("cmd/main.ts") && names.length > 100);
+  const wrong: string[] = [];
+  for (const name of names) {
+    const lines = (await textOf(name)).split("\n");
+    const isSource = name.endsWith(".ts");
+    if (isSource && lines.length - 1 > LONGEST_LINES) wrong.push(`${name} has ${lines.length - 1} lines`);
+    for (const [at, line] of lines.entries()) {
+      const isWrong = UNDONE.test(line) || (isSource && !name.startsWith("tests/") && CONSOLE.test(line));
+      if (isWrong) wrong.push(`${name}:${at + 1} ${line.trim()}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("files: every command in the documentation names the Deno of .dvmrc", async () => {
+  const version = (await textOf(".dvmrc")).trim();
+  const names = (await files()).filter((name) => name.endsWith(".md") && name !== "CHANGELOG.md");
+  const found: string[] = [];
+  for (const name of names) {
+    for (const [command] of (await textOf(name)).matchAll(/\bdeno@[\w.]+/g)) found.push(`${name}: ${command}`);
+  }
+  assert.deepEqual(found.filter((command) => !command.endsWith(`deno@${version}`)), []);
+  for (const name of ["README.md", "CONTRIBUTING.md"]) assert(found.some((command) => command.startsWith(name)), name);
+  assert.equal(Deno.version.deno, version, "the Deno that runs the tests");
 });
