@@ -27,7 +27,8 @@ if (kind === "deno-serve") {
 
 if (kind === "node-http2") {
   const server = http2.createServer();
-  server.on("stream", (stream) => {
+  server.on("stream", (opened) => {
+    const stream = opened as http2.ServerHttp2Stream;
     const socket = net.connect({ host: "127.0.0.1", port: appPort, noDelay: true, allowHalfOpen: true });
     stream.on("error", () => socket.destroy());
     socket.on("error", () => stream.destroy());

@@ -112,7 +112,8 @@ Deno.test("reverse proxy: HEAD, 204 and a large answer without length", async ()
 
 Deno.test("reverse proxy: gRPC streams both ways as h2c, with its trailers", async () => {
   const server = http2.createServer();
-  server.on("stream", (stream, headers) => {
+  server.on("stream", (opened, headers) => {
+    const stream = opened as http2.ServerHttp2Stream;
     stream.on("error", () => {});
     if (headers[":path"] === "/only-trailers") {
       stream.respond({ ":status": 200, "content-type": "application/grpc", "grpc-status": "12" }, { endStream: true });
