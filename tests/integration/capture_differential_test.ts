@@ -11,6 +11,9 @@ import { Program, Stand } from "./capture_stand.ts";
 const because = await cannotCompare();
 const title = "capture: the verdicts are those of pilot-agent istio-iptables";
 
+/** Somebody's own, after ours. */
+const FOREIGN = "*nat\n-A OUTPUT -o eth1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080\nCOMMIT\n";
+
 Deno.test({
   name: because ? `${title} (${because})` : title,
   ignore: because !== undefined,
@@ -29,6 +32,16 @@ Deno.test({
         if (row.name !== ANOTHER_PROXY) assert.deepEqual(odd, []);
       });
     }
+    await test.step("rules of others are reached on an excluded interface; Istio's end the chain there", async () => {
+      const row = { name: "", variables: { EXCLUDE_INTERFACES: "eth1" } };
+      const [capture] = await Promise.all([applyOurs(row, ours), applyReference(row, theirs)]);
+      await using _capture = capture;
+      const verdicts = [ours, theirs].map(async (stand) => {
+        await stand.app.restore(FOREIGN, "iptables-nft-restore", "--noflush");
+        return await stand.send([{ sender: "app", protocol: "tcp", address: "198.18.48.5", port: 80 }]);
+      });
+      assert.deepEqual(await Promise.all(verdicts), [["own:8080"], ["peer:80"]]);
+    });
     await test.step("every place was reached", () => {
       const places = ["own:15001", "own:15006", "own:15053", "own:80", "own:53", "peer:80", "peer:53", "peer:15008"];
       assert.deepEqual(places.filter((place) => !seen.has(place)), []);
