@@ -24,7 +24,7 @@ interface Case {
   message: (scene: Scene) => string;
 }
 
-const APP = ["sh", "-c", "sleep 5"];
+const APP = ["sh", "-c", "exec sleep 5"];
 const MAP = "/api/v1/namespaces/istio-system/configmaps/mesh-env";
 const TOKEN = "/api/v1/namespaces/demo/serviceaccounts/default/token";
 const LIST = "v1/projects/demo-project/locations/-/clusters";
