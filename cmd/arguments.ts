@@ -5,9 +5,9 @@ import { type Setting, TABLE } from "../lib/settings/mod.ts";
 /** krun's command line, taken apart: its own flags, then the app's command as it is. */
 export interface KrunArguments {
   flags: Readonly<Record<string, string | boolean | undefined>>;
-  /** `krun config` */
-  action: "run" | "config";
-  /** The app's program and arguments; empty for an app in another container. */
+  /** `krun config`, `krun iptables` */
+  action: "run" | "config" | "iptables";
+  /** The app's program and arguments, empty for an app in another container; of `krun iptables` its own arguments. */
   command: readonly string[];
 }
 
@@ -29,6 +29,7 @@ function optionTypes(): Record<string, { type: "string" | "boolean" }> {
  * @throws {UsageError} an unknown flag, or one without its value
  */
 export function parseKrunArguments(args: readonly string[]): KrunArguments {
+  if (args[0] === "iptables") return { flags: {}, action: "iptables", command: args.slice(1) };
   const types = optionTypes();
   const action = args[0] === "config" ? "config" : "run";
   const rest = action === "config" ? args.slice(1) : args;
@@ -61,6 +62,7 @@ Usage:
   krun [flags] [--] PROGRAM [ARGUMENT…]   prepare the mesh, then run the app
   krun [flags]                            the same for an app in another container of this instance
   krun config [flags] [--output json]     print every setting, its value and its source
+  krun iptables --dry-run|--apply|…       the rules of capture by hand (krun iptables --help)
 
 Flags (each also a variable of the environment):
 ${flags.join("\n")}

@@ -10,6 +10,7 @@ import {
   startApp,
   waitForApp,
 } from "../lib/app/mod.ts";
+import { captureSettingsHere, startCapture } from "../lib/capture/mod.ts";
 import { discover, type Outside } from "../lib/cluster/mod.ts";
 import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
 import { controlPlaneOf, rootsOf } from "../lib/mesh/mod.ts";
@@ -63,6 +64,8 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   await using proxy = await orAlone(startProxy(discovery, mesh, paths, outside, signals), noProxy(PORTS.inbound));
   signals.first.throwIfAborted();
   watch.lap("proxy");
+  await using capture = await captureTraffic(settings, mesh !== undefined, outside);
+  watch.lap("capture");
 
   await using app = command.length > 0
     ? startApp({
@@ -70,7 +73,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
       environment: appEnvironment(
         outside.environment,
         { port: settings.appPort, grpcBootstrap: grpcBootstrap(settings, paths) },
-        proxy.appEnvironment,
+        capture.use === "iptables" ? {} : proxy.appEnvironment,
       ),
       uid: settings.appUid,
     })
@@ -168,6 +171,26 @@ async function startProxy(
   return await keepRunning(start, { signal: signals.first });
 }
 
+/**
+ * Leads the app's traffic to the proxy by iptables where that is wanted and can be had. By itself only in a container: elsewhere the
+ * rules would be the whole machine's.
+ */
+async function captureTraffic(settings: Settings, joined: boolean, { environment }: KrunOutside) {
+  const ownNetwork = Deno.pid === 1 || environment["K_SERVICE"] !== undefined;
+  const wanted = settings.proxy === "envoy" && joined ? settings.capture : "none";
+  const mode = wanted === "auto" && !ownNetwork ? "whitebox" : wanted;
+  const variables = { ISTIO_META_DNS_CAPTURE: "true", ...environment, ...settings.others };
+  const capture = await startCapture(mode, {
+    settings: await captureSettingsHere(variables),
+    interceptionMode: settings.interceptionMode,
+  });
+  if (capture.use === "iptables") {
+    log.info(`the app's traffic is captured by ${capture.program}`, { ipv6: capture.ipv6 });
+  }
+  if (capture.use === "whitebox") log.info(`whitebox, by the app's proxy variables: ${capture.because}`);
+  return capture;
+}
+
 /** 15009 comes last: the front end sends requests as soon as it accepts. */
 async function openTunnel(settings: Settings, proxy: RunningProxy): Promise<TunnelEnd | undefined> {
   if (settings.tunnel !== "krun") return undefined;
@@ -175,8 +198,13 @@ async function openTunnel(settings: Settings, proxy: RunningProxy): Promise<Tunn
     port: settings.tunnelPort,
     routes: tunnelRoutes(settings, proxy.inboundPort),
     appPort: settings.appPort,
-    workers: settings.tunnelWorkers ?? Math.min(4, navigator.hardwareConcurrency),
+    workers: settings.tunnelWorkers ?? defaultWorkers(navigator.hardwareConcurrency),
   });
+}
+
+/** Half the cores, the app has the others; a thread costs 12 to 20 MB (docs/tunnel-end.md). */
+function defaultWorkers(cores: number): number {
+  return Math.max(1, Math.min(4, Math.floor(cores / 2)));
 }
 
 /** The app's own end, or that of the proxy or the tunnel; without an app of ours, the signal to end. */

@@ -53,10 +53,16 @@ async function runKrun(args: readonly string[]): Promise<number> {
   const format = logFormat === "auto" ? (terminal ? "text" : "json") : logFormat;
   jsonLogs = action === "run" && format === "json";
   await setUpLogging({
-    level: debug ? "debug" : action === "config" ? "warning" : "info",
+    level: debug ? "debug" : action === "run" ? "info" : "warning",
     format,
     colour: terminal && !environment["NO_COLOR"],
   });
+  if (action === "iptables") {
+    const { IPTABLES_HELP, iptablesCommand } = await import("../lib/capture/mod.ts");
+    return command.includes("--help")
+      ? print(IPTABLES_HELP)
+      : await iptablesCommand([...command], { environment, print });
+  }
   if (action === "config") {
     const { config } = await import("./config.ts");
     return await config({ environment, flags }, print, Deno.stdout.isTerminal() && !environment["NO_COLOR"]);

@@ -48,6 +48,8 @@ export function agentEnvironment(options: AgentOptions): Record<string, string> 
     // krun has asked the metadata server already; the agent would ask again before it starts Envoy.
     CLOUD_PLATFORM: "none",
     ISTIO_METAJSON_PLATFORM_METADATA: platformMetadata(settings, facts),
+    // Names of the mesh for programs that ask DNS themselves; nobody asks where nothing is captured.
+    ISTIO_META_DNS_CAPTURE: ["auto", "required"].includes(settings.capture) ? "true" : undefined,
     OUTPUT_CERTS: paths.outputCerts,
     GRPC_XDS_BOOTSTRAP: grpcBootstrap(settings, paths),
     ISTIO_BOOTSTRAP_OVERRIDE: options.bootstrapOverride,

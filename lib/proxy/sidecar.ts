@@ -30,7 +30,7 @@ export interface SidecarOptions {
 }
 
 /**
- * The mesh's proxy: pilot-agent with Envoy, in whitebox mode unless capture is off. Returns when the app may use it.
+ * The mesh's proxy: pilot-agent with Envoy, with the proxy of whitebox mode unless capture is off. Returns when the app may use it.
  * @throws {Problem} no pilot-agent or Envoy, or they do not get ready
  */
 export async function startSidecar(options: SidecarOptions, signal: AbortSignal): Promise<RunningProxy> {
@@ -43,7 +43,8 @@ export async function startSidecar(options: SidecarOptions, signal: AbortSignal)
     findProgram("envoy", { given: settings.envoy, variable: "KRUN_ENVOY", path, fix }),
   ]);
   if (options.tunnel) await requireWholeTunnels(envoy);
-  const whitebox = settings.capture === "whitebox" ? whiteboxPlan(settings, paths) : undefined;
+  // With iptables too: MESH_FORWARD is its, and the app's traffic is captured only once Envoy is ready.
+  const whitebox = settings.capture === "none" && !settings.forwards ? undefined : whiteboxPlan(settings, paths);
   const parts = [whitebox?.bootstrap, options.tunnel && { static_resources: envoyTunnelOverride(options.tunnel) }]
     .filter((part) => part !== undefined);
   await whitebox?.writeInitialFiles();

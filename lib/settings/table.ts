@@ -78,10 +78,13 @@ export const TABLE = {
     { flag: "proxy", fallback: "envoy" },
   ),
   proxyPort: integer("KRUN_PROXY_PORT", "port of the app's HTTP_PROXY on the loopback", PORT, { fallback: 15_007 }),
-  capture: choice("KRUN_CAPTURE", "how the app's traffic gets to the proxy: by proxy variables, or not", [
-    "whitebox",
-    "none",
-  ], { flag: "capture", fallback: "whitebox" }),
+  capture: choice(
+    "KRUN_CAPTURE",
+    "how the app's traffic gets to the proxy: required (iptables), auto (iptables in a container that may, else " +
+      "whitebox), whitebox (proxy variables), none",
+    ["auto", "required", "whitebox", "none"],
+    { flag: "capture", fallback: "auto" },
+  ),
   interceptionMode: text("ISTIO_META_INTERCEPTION_MODE", "NONE asks for whitebox"),
   pilotAgent: text("KRUN_PILOT_AGENT", "path of pilot-agent; default: looked for in PATH and /usr/local/bin"),
   envoy: text("KRUN_ENVOY", "path of Envoy; default: looked for in PATH and /usr/local/bin"),
@@ -115,7 +118,7 @@ export const TABLE = {
     flag: "tunnel-port",
     fallback: 15_009,
   }),
-  tunnelWorkers: integer("KRUN_TUNNEL_WORKERS", "threads that serve it; default: one a core, 4 at most", {
+  tunnelWorkers: integer("KRUN_TUNNEL_WORKERS", "threads that serve it; default: one for two cores, 4 at most", {
     from: 1,
     to: 64,
   }),

@@ -3,6 +3,7 @@ import { e2eSettings } from "./settings.ts";
 import type { Step } from "./step.ts";
 import { startE2eWorld } from "./world.ts";
 import { credentialRights } from "./rights_steps.ts";
+import { capture } from "./capture_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
 import { inbound } from "./inbound_steps.ts";
 import { sameAnswersAsEmulated } from "./kube_steps.ts";
@@ -39,7 +40,7 @@ Deno.test({
     for (const runtime of Object.keys(settings.runtimes)) {
       await t.step(`${runtime}: fortio as the app reaches the mesh and is reached from it`, async (t) => {
         await using krun = world.startKrun(runtime, {
-          env: { MESH_FORWARD: "7078=echo:8078,7080=echo:8080" },
+          env: { KRUN_CAPTURE: "whitebox", MESH_FORWARD: "7078=echo:8078,7080=echo:8080" },
           command: ["/usr/local/bin/fortio", "server"],
         });
         await krun.said("in the mesh after", 60_000);
@@ -48,6 +49,7 @@ Deno.test({
         assert.equal(krun.ended, false);
         await life(world, krun, timed(t));
       });
+      await t.step(`${runtime}: an app that knows no proxy`, (t) => capture(world, runtime, timed(t)));
       await t.step(
         `${runtime}: as on Cloud Run, past a cluster that does not answer`,
         () => asOnCloudRun(world, runtime),

@@ -136,7 +136,7 @@ export class Incoming {
   }
 
   #takeReset(header: FrameHeader, payload: Uint8Array): void {
-    const { streams } = this.#target;
+    const { role, streams } = this.#target;
     const code = resetCode(payload);
     if (streams.isIdle(header.streamId)) {
       throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on an idle stream");
@@ -144,7 +144,9 @@ export class Incoming {
     const stream = streams.get(header.streamId);
     if (!stream) return;
     if (!stream.answered) this.#earlyResets.spend();
-    stream.receiveReset(code);
+    const isStop = role.name === "client" && code === ErrorCode.NO_ERROR && stream.receiveEnded;
+    if (isStop) stream.receiveStop();
+    else stream.receiveReset(code);
   }
 
   #takeSettings(header: FrameHeader, payload: Uint8Array): void {

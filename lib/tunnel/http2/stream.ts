@@ -48,6 +48,7 @@ export class Http2Stream {
   #receivedBytes = 0;
   #receiveEnded = false;
   #sendEnded = false;
+  #sendStopped = false;
   #headersSent = false;
   #resetCode: number | undefined;
   #wakeReader: (() => void) | undefined;
@@ -110,7 +111,9 @@ export class Http2Stream {
 
   /** Resolves when `bytes` may be used again and the peer has room for more. @throws {StreamReset} */
   write(bytes: Uint8Array): Promise<void> {
-    if (this.isReset) return Promise.reject(new StreamReset(this.#resetCode!));
+    if (this.isReset || this.#sendStopped) {
+      return Promise.reject(new StreamReset(this.#resetCode ?? ErrorCode.NO_ERROR));
+    }
     const sent = this.#send(bytes, 0);
     if (sent === bytes.length) return DONE;
     return new Promise<void>((resolve, reject) => {
@@ -174,6 +177,15 @@ export class Http2Stream {
     const onReset = this.onReset;
     this.#finish(code);
     onReset?.(code);
+  }
+
+  /** The peer, whose answer is complete, wants no more of the request (RFC 9113 section 8.1): what it said stays to be read. */
+  receiveStop(): void {
+    if (this.isReset || this.#sendEnded) return;
+    this.#sendStopped = true;
+    this.#pending?.reject(new StreamReset(ErrorCode.NO_ERROR));
+    this.#pending = undefined;
+    this.#endSending();
   }
 
   /** There may be room to send. */
