@@ -83,7 +83,7 @@ Deno.test("app: is started when proxy and identity are there, and told of the pr
     );
     await using krun = startKrun(["--proxy=plain", "--tunnel=none", ...app], { environment });
     await krun.said(
-      /in the mesh after \d+ ms clusterMs=\d+ identityMs=\d+ proxyMs=\d+ appMs=\d+ tunnelMs=\d+ cluster=GKE/,
+      /in the mesh after \d+ ms clusterMs=\d+ identityMs=\d+ proxyMs=\d+ captureMs=\d+ appMs=\d+ tunnelMs=\d+ cluster=GKE/,
     );
     const port = environment["KRUN_PROXY_PORT"];
     assert.equal(krun.soFar("stdout"), `proxy ${port} http://127.0.0.1:${port} token 3\n`);
