@@ -25,6 +25,7 @@ import {
 } from "../lib/proxy/mod.ts";
 import { environmentLayers, flagLayer, resolve, type Settings } from "../lib/settings/mod.ts";
 import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
+import { captureVariables } from "./capture_variables.ts";
 import { type Interrupted, listenForSignals, type Signals } from "./signals.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
@@ -179,7 +180,7 @@ async function captureTraffic(settings: Settings, joined: boolean, { environment
   const ownNetwork = Deno.pid === 1 || environment["K_SERVICE"] !== undefined;
   const wanted = settings.proxy === "envoy" && joined ? settings.capture : "none";
   const mode = wanted === "auto" && !ownNetwork ? "whitebox" : wanted;
-  const variables = { ISTIO_META_DNS_CAPTURE: "true", ...environment, ...settings.others };
+  const variables = captureVariables({ ...environment, ...settings.others });
   const capture = await startCapture(mode, {
     settings: await captureSettingsHere(variables),
     interceptionMode: settings.interceptionMode,

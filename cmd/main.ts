@@ -3,6 +3,7 @@ import { redact } from "../lib/base/secret.ts";
 import { logger, setUpLogging } from "../lib/base/log.ts";
 import { VERSION } from "../lib/base/version.ts";
 import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
+import { captureVariables } from "./capture_variables.ts";
 import { krunHelp, parseKrunArguments } from "./arguments.ts";
 import { invokedAs } from "./invoked_as.ts";
 import { Interrupted } from "./signals.ts";
