@@ -59,10 +59,8 @@ async function runKrun(args: readonly string[]): Promise<number> {
     colour: terminal && !environment["NO_COLOR"],
   });
   if (action === "iptables") {
-    const { IPTABLES_HELP, iptablesCommand } = await import("../lib/capture/mod.ts");
-    return command.includes("--help")
-      ? print(IPTABLES_HELP)
-      : await iptablesCommand([...command], { environment, print });
+    const { iptablesCommand } = await import("../lib/capture/mod.ts");
+    return await iptablesCommand([...command], { environment: captureVariables(environment), print });
   }
   if (action === "config") {
     const { config } = await import("./config.ts");
