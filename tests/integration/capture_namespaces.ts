@@ -63,7 +63,7 @@ export class Namespace implements AsyncDisposable {
   /** Feeds iptables-restore: foreign rules, or none at all. */
   async restore(text: string, program = "iptables-nft-restore", ...args: string[]): Promise<void> {
     const output = await this.run(program, args, text);
-    assert.equal(output?.code, 0, output?.stderr);
+    assert.equal(output?.code, 0, output?.stderr ?? "no output");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
