@@ -55,7 +55,11 @@ async function inWorld(test: (scene: Scene) => Promise<void>): Promise<void> {
 const isThere = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 async function pidIn(path: string): Promise<number> {
-  while (!(await Deno.readTextFile(path).catch(() => "")).endsWith("\n")) await pause(5);
+  const until = performance.now() + 15_000;
+  while (!(await Deno.readTextFile(path).catch(() => "")).endsWith("\n")) {
+    assert(performance.now() < until, `nobody wrote ${path}`);
+    await pause(5);
+  }
   return Number(await Deno.readTextFile(path));
 }
 
@@ -188,12 +192,15 @@ if (Deno.env.has(INSIDE)) {
     ignore: !canUnshare("--net"),
     async fn() {
       const test = [Deno.execPath(), "test", "-A", "--no-check", "--quiet", fileURLToPath(import.meta.url)];
+      const limit = new AbortController(); // one that hangs shows how far it came
+      const timer = setTimeout(() => limit.abort(), 90_000);
       const { success, stdout, stderr } = await new Deno.Command("unshare", {
         args: ["--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", ...test],
         env: { [INSIDE]: "1" },
         stdout: "piped",
         stderr: "piped",
-      }).output();
+        signal: limit.signal,
+      }).output().finally(() => clearTimeout(timer));
       const text = new TextDecoder();
       assert(success, `${text.decode(stdout)}\n${text.decode(stderr)}`);
       assert.match(text.decode(stdout), /[1-9]\d* passed/);
