@@ -23,6 +23,8 @@ export interface Signals extends Disposable {
   readonly first: AbortSignal;
   /** Called at each one that is the app's to have, also for those that came before. */
   onEach(take: (signal: PassedOn) => void): void;
+  /** An orderly end as by SIGTERM. */
+  quit(): void;
 }
 
 /** @param terminal whether the app shares a terminal with krun: then keyboard signals reach it without us */
@@ -30,13 +32,14 @@ export function listenForSignals(terminal: boolean = Deno.stdin.isTerminal()): S
   const first = new AbortController();
   const seen: PassedOn[] = [];
   const takers: ((signal: PassedOn) => void)[] = [];
+  const got = (signal: PassedOn) => {
+    if (signal === "SIGTERM" || signal === "SIGINT") first.abort(new Interrupted(signal));
+    if (terminal && FROM_TERMINAL.includes(signal)) return;
+    seen.push(signal);
+    for (const take of takers) take(signal);
+  };
   const handlers = PASSED_ON.map((signal) => {
-    const handler = () => {
-      if (signal === "SIGTERM" || signal === "SIGINT") first.abort(new Interrupted(signal));
-      if (terminal && FROM_TERMINAL.includes(signal)) return;
-      seen.push(signal);
-      for (const take of takers) take(signal);
-    };
+    const handler = () => got(signal);
     Deno.addSignalListener(signal, handler);
     return () => Deno.removeSignalListener(signal, handler);
   });
@@ -46,6 +49,7 @@ export function listenForSignals(terminal: boolean = Deno.stdin.isTerminal()): S
       takers.push(take);
       for (const signal of seen) take(signal);
     },
+    quit: () => got("SIGTERM"),
     [Symbol.dispose]: () => handlers.forEach((remove) => remove()),
   };
 }

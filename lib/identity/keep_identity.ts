@@ -3,7 +3,7 @@ import { logger } from "../base/log.ts";
 import type { KubeClient } from "../kube/mod.ts";
 import type { ControlPlane } from "../mesh/mod.ts";
 import type { Settings } from "../settings/mod.ts";
-import { keepToken } from "./keep_token.ts";
+import { keepToken, type KeptToken } from "./keep_token.ts";
 import { podLabels, serializeLabels } from "./labels.ts";
 import { type Paths, PROXY_USER } from "./paths.ts";
 import { checkRoots } from "./roots.ts";
@@ -26,7 +26,7 @@ export async function keepIdentity(
     kube: KubeClient;
     paths: Paths;
   },
-): Promise<AsyncDisposable> {
+): Promise<KeptToken> {
   const { settings, controlPlane, kube, paths } = options;
   const facts = options.roots ? checkRoots(options.roots) : [];
   const account = { namespace: settings.namespace, name: settings.serviceAccount };

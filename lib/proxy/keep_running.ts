@@ -27,6 +27,8 @@ export async function keepRunning(
   let current = await start(options.signal);
   let startedAt = now();
   let failures = 0;
+  let restarts = 0;
+  let up = true;
   const stop = new AbortController();
   const stopped = aborted(stop.signal);
   const following = follow();
@@ -35,6 +37,7 @@ export async function keepRunning(
     while (!stop.signal.aborted) {
       const reason = await Promise.race([current.ended, stopped]);
       if (reason === undefined) return;
+      up = false;
       failures = now() - startedAt > STABLE_MS ? 1 : failures + 1;
       const pauseMs = Math.round(waitMs(failures));
       log.error(`the proxy has ended and is started again in ${pauseMs} ms: ${reason}`);
@@ -50,6 +53,8 @@ export async function keepRunning(
       try {
         current = await start(stop.signal);
         startedAt = now();
+        restarts++;
+        up = true;
         return log.info("the proxy is back");
       } catch (error) {
         if (stop.signal.aborted) return;
@@ -70,6 +75,9 @@ export async function keepRunning(
     inboundPort: current.inboundPort,
     ended: new Promise(() => {}),
     drain: () => current.drain(),
+    get health() {
+      return { up, restarts };
+    },
     async [Symbol.asyncDispose]() {
       stop.abort(new Error("krun ends"));
       await following;

@@ -7,6 +7,7 @@ class FakeProxy implements RunningProxy {
   readonly name = "fake";
   readonly appEnvironment = {};
   readonly inboundPort = 15_003;
+  readonly health = { up: true, restarts: 0 };
   readonly ended: Promise<string>;
   readonly end: (reason: string) => void;
   disposed = 0;
@@ -39,8 +40,10 @@ Deno.test("a proxy that ends is started again after longer and longer waits, and
   }, { signal: new AbortController().signal, waitMs: (failures) => (waits.push(failures), 0) });
   assert.deepEqual(proxy.pids, [100]);
   broken = 2;
+  assert.deepEqual(proxy.health, { up: true, restarts: 0 });
   started[0]!.end("killed");
   await turns();
+  assert.deepEqual(proxy.health, { up: true, restarts: 1 });
   assert.equal(started[0]!.disposed, 1);
   assert.deepEqual(proxy.pids, [101]);
   assert.deepEqual(waits, [1, 2, 3]);

@@ -70,6 +70,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     pids: [child.pid],
     ended: new Promise((resolve) => void endedEarly.then((reason) => asked || resolve(reason))),
     drain: drainInbound,
+    health: { up: true, restarts: 0 },
     async [Symbol.asyncDispose]() {
       asked = true;
       await endProcessTree(child, GRACE_MS);

@@ -16,6 +16,7 @@ export async function startPlainProxy(
     pids: [],
     ended: new Promise(() => {}),
     drain: () => Promise.resolve(),
+    health: { up: true, restarts: 0 },
     [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   };
 }
@@ -29,6 +30,7 @@ export function noProxy(appPort: number): RunningProxy {
     pids: [],
     ended: new Promise(() => {}),
     drain: () => Promise.resolve(),
+    health: { up: true, restarts: 0 },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

@@ -132,7 +132,11 @@ export const TABLE = {
     fallback: 10_000,
   }),
 
-  // paths and logs
+  // paths, health and logs
+  healthPort: integer("KRUN_HEALTH_PORT", "port of /healthz and /metrics on the loopback; 0 for none", {
+    from: 0,
+    to: 65_535,
+  }, { fallback: 15_019 }),
   baseDir: text("MESH_BASE_DIR", "directory above etc and var; default: / as root, else the working directory"),
   debug: toggle("MESH_DEBUG", "log every step", { flag: "debug", fallback: false }),
   logFormat: choice("KRUN_LOG_FORMAT", "text, json (Cloud Logging), or auto: text on a terminal", [

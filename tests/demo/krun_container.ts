@@ -43,6 +43,7 @@ export function startKrun(world: World, service: string, directory: string, port
       PORT_http: String(ports.app),
       KRUN_PROXY_PORT: String(ports.proxy),
       KRUN_TUNNEL_WORKERS: "1",
+      KRUN_HEALTH_PORT: "0",
       KRUN_LOG_FORMAT: "text",
       MESH_BASE_DIR: directory,
       NO_COLOR: "1",

@@ -41,6 +41,14 @@ export async function life(world: E2eWorld, krun: Container, step: Step): Promis
       assert.deepEqual(await pids("fortio"), app);
     });
   }
+  await step("/metrics and /healthz tell of it", async () => {
+    const ask = async (path: string) => (await krun.exec(["curl", "-sS", `http://127.0.0.1:15019${path}`])).stdout;
+    assert.equal(await ask("/healthz/ready"), "ready\n");
+    const metrics = await ask("/metrics");
+    assert.match(metrics, /^krun_proxy_restarts_total 2$/m);
+    assert.match(metrics, /^krun_token_expiry_timestamp_seconds \d+/m);
+    assert.match(metrics, /^krun_tunnels_total [1-9]/m);
+  });
   await step("orphans do not stay as zombies", async () => {
     await krun.exec(["sh", "-c", "i=0; while [ $i -lt 50 ]; do (sleep 0.05 &); i=$((i+1)); done"]);
     await eventually("no zombie", async () => {

@@ -1,0 +1,169 @@
+/** The stages of `krun`, each one function; `krun.ts` puts them in a line. */
+import { Problem, UsageError } from "../lib/base/errors.ts";
+import { logger } from "../lib/base/log.ts";
+import type { App } from "../lib/app/mod.ts";
+import { captureSettingsHere, startCapture } from "../lib/capture/mod.ts";
+import type { Discovery, Outside } from "../lib/cluster/mod.ts";
+import { keepIdentity, type Paths } from "../lib/identity/mod.ts";
+import { controlPlaneOf, rootsOf } from "../lib/mesh/mod.ts";
+import { keepRunning, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
+import type { Settings } from "../lib/settings/mod.ts";
+import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
+import { captureVariables } from "./capture_variables.ts";
+import type { Interrupted, Signals } from "./signals.ts";
+
+const log = logger("krun");
+
+/** The outside world of a run of krun. */
+export interface KrunOutside extends Outside {
+  environment: Readonly<Record<string, string>>;
+}
+
+/** Cloud Run kills a container 10 s after SIGTERM; what comes after the tunnels needs a moment too. */
+const DRAIN_MS = 8_000;
+/** Without the app a tunnel can only carry the rest of what it said. */
+export const AFTER_APP_MS = 400;
+
+/** At the first signal to end: nothing new on 15009, and inbound connections of the mesh are told to go elsewhere. */
+export function drainAt(first: AbortSignal, tunnel: TunnelEnd | undefined, proxy: RunningProxy): Promise<void> {
+  return new Promise((resolve) => {
+    const drain = () => {
+      const both = Promise.all([tunnel?.drain(DRAIN_MS), proxy.drain()]);
+      both.then(() => resolve(), () => resolve()); // a tunnel whose thread died is told elsewhere
+    };
+    if (first.aborted) drain();
+    else first.addEventListener("abort", drain, { once: true });
+  });
+}
+
+/** What happens to a stage that fails where `MESH_REQUIRED` is false: `alone` stands in for it, loudly. Wrong use is no such failure. */
+export function aloneUnless(required: boolean, tell: () => void) {
+  return async <T, A>(stage: Promise<T>, alone: A): Promise<T | A> => {
+    try {
+      return await stage;
+    } catch (error) {
+      if (required || !(error instanceof Problem) || error instanceof UsageError) throw error;
+      log.error(`the app starts WITHOUT the mesh, since MESH_REQUIRED is false: cannot ${error.message}`);
+      tell();
+      return alone;
+    }
+  };
+}
+
+/** Control plane, roots and identity; nothing where no mesh is wanted. */
+export async function joinMesh({ settings, kube }: Discovery, paths: Paths) {
+  if (!kube) return undefined;
+  const controlPlane = controlPlaneOf(settings);
+  const roots = rootsOf(settings, controlPlane);
+  if (settings.caPool) {
+    log.warn(`CA_POOL ${settings.caPool} is left alone: the certificate comes from ${controlPlane.caAddress}`);
+  }
+  const identity = await keepIdentity({ settings, controlPlane, roots, kube, paths });
+  return {
+    controlPlane,
+    tokenExpiresAt: () => identity.expiresAt(),
+    [Symbol.asyncDispose]: () => identity[Symbol.asyncDispose](),
+  };
+}
+
+export async function startProxy(
+  { settings, facts }: Discovery,
+  mesh: Awaited<ReturnType<typeof joinMesh>>,
+  paths: Paths,
+  { environment }: KrunOutside,
+  signals: Signals,
+): Promise<RunningProxy> {
+  const { proxy, appPort } = settings;
+  if (proxy === "plain") return await startPlainProxy({ appPort, environment, port: settings.proxyPort });
+  if (proxy === "none" || settings.xdsAddress === "-") return noProxy(appPort);
+  // A mesh that could not be joined leaves nobody to end mTLS: its tunnels get 503, not the app in the clear.
+  if (!mesh) return noProxy(PORTS.inbound);
+  const tunnel = settings.tunnel === "envoy"
+    ? { port: settings.tunnelPort, routes: tunnelRoutes(settings, PORTS.inbound), appPort }
+    : undefined;
+  const { controlPlane } = mesh;
+  const start = (signal: AbortSignal) =>
+    startSidecar({ settings, controlPlane, paths, facts, environment, tunnel }, signal);
+  return await keepRunning(start, { signal: signals.first });
+}
+
+/**
+ * Leads the app's traffic to the proxy by iptables where that is wanted and can be had. By itself only in a container: elsewhere the
+ * rules would be the whole machine's.
+ */
+export async function captureTraffic(settings: Settings, joined: boolean, { environment }: KrunOutside) {
+  const ownNetwork = Deno.pid === 1 || environment["K_SERVICE"] !== undefined;
+  const wanted = settings.proxy === "envoy" && joined ? settings.capture : "none";
+  const mode = wanted === "auto" && !ownNetwork ? "whitebox" : wanted;
+  const variables = captureVariables({ ...environment, ...settings.others });
+  const capture = await startCapture(mode, {
+    settings: await captureSettingsHere(variables),
+    interceptionMode: settings.interceptionMode,
+  });
+  if (capture.use === "iptables") {
+    log.info(`the app's traffic is captured by ${capture.program}`, { ipv6: capture.ipv6 });
+  }
+  if (capture.use === "whitebox") log.info(`whitebox, by the app's proxy variables: ${capture.because}`);
+  return capture;
+}
+
+/** 15009 comes last: the front end sends requests as soon as it accepts. */
+export async function openTunnel(settings: Settings, proxy: RunningProxy): Promise<TunnelEnd | undefined> {
+  if (settings.tunnel !== "krun") return undefined;
+  return await krunTunnel.serve({
+    port: settings.tunnelPort,
+    routes: tunnelRoutes(settings, proxy.inboundPort),
+    appPort: settings.appPort,
+    workers: settings.tunnelWorkers ?? defaultWorkers(navigator.hardwareConcurrency),
+  });
+}
+
+/** Half the cores, the app has the others; a thread costs 12 to 20 MB (docs/tunnel-end.md). */
+function defaultWorkers(cores: number): number {
+  return Math.max(1, Math.min(4, Math.floor(cores / 2)));
+}
+
+/** The app's own end, or that of the proxy or the tunnel; without an app of ours, the signal to end. */
+export async function untilEnd(
+  app: App | undefined,
+  proxy: RunningProxy,
+  tunnel: TunnelEnd | undefined,
+  signals: Signals,
+): Promise<number> {
+  const { first } = signals;
+  const signalled = new Promise<number>((resolve) => {
+    const end = () => resolve((first.reason as Interrupted).signal === "SIGTERM" ? 0 : 130);
+    if (first.aborted) end();
+    else first.addEventListener("abort", end, { once: true });
+  });
+  const proxyEnded = proxy.ended.then((reason) => {
+    log.error(`the proxy has ended, so the app does too: ${reason}`);
+    return 1;
+  });
+  const tunnelEnded = (tunnel?.ended ?? new Promise<void>(() => {})).then(() => new Promise<never>(() => {}));
+  return await Promise.race([app?.exitCode ?? signalled, proxyEnded, tunnelEnded]);
+}
+
+/** Waits for a stage of the start, but not past a signal to end. */
+export async function unlessEnded<T>(signals: Signals, stage: Promise<T>): Promise<T> {
+  const { first } = signals;
+  let stop = () => {};
+  const ended = new Promise<never>((_, reject) => {
+    stop = () => reject(first.reason);
+    if (first.aborted) stop();
+    else first.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([stage, ended]);
+  } finally {
+    first.removeEventListener("abort", stop);
+    ended.catch(() => {});
+  }
+}
+
+/** What `/healthz/ready` says is missing. */
+export function reasonNotReady(isEnding: boolean, isOpen: boolean, proxyUp: boolean): string | undefined {
+  if (isEnding) return "krun is ending";
+  if (!isOpen) return "the app is not ready";
+  return proxyUp ? undefined : "the proxy is down";
+}
