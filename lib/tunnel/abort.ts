@@ -1,3 +1,4 @@
+import { openLibc } from "../base/libc.ts";
 import { closeQuietly } from "./http2/byte_conn.ts";
 
 /** A TCP connection that can be ended abruptly. */
@@ -7,13 +8,6 @@ export interface AbortableConn {
   close(): void;
 }
 
-/** Absolute names let `--allow-ffi=<path>` grant the one library; the loader's own search needs `--allow-ffi` for all. */
-const LIBRARIES = [
-  "/lib/x86_64-linux-gnu/libc.so.6",
-  "/lib/aarch64-linux-gnu/libc.so.6",
-  "/lib64/libc.so.6",
-  "libc.so.6",
-];
 const SYMBOLS = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -56,17 +50,7 @@ export function closeAbortLibrary(): void {
 }
 
 function symbols(): Calls | undefined {
-  if (libc || Deno.build.os !== "linux") return libc?.symbols;
-  for (const path of LIBRARIES) {
-    if (Deno.permissions.querySync({ name: "ffi", path }).state !== "granted") continue;
-    try {
-      libc = Deno.dlopen(path, SYMBOLS);
-      return libc.symbols;
-    } catch {
-      // Another distribution keeps it elsewhere.
-    }
-  }
-  return undefined;
+  return (libc ??= openLibc(SYMBOLS))?.symbols;
 }
 
 /** Both ports and both addresses of a TCP connection are one socket's alone, and it cannot be closed while `conn` is open. */

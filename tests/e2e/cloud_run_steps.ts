@@ -4,7 +4,6 @@ import { gkeCluster, startGke } from "../emulators/gke.ts";
 import { startMetadata } from "../emulators/metadata.ts";
 import { startResourceManager } from "../emulators/resource_manager.ts";
 import { NAMESPACE, SERVICE } from "./objects.ts";
-import { eventually } from "./process.ts";
 import { relay } from "./relay.ts";
 import type { E2eWorld } from "./world.ts";
 
@@ -69,16 +68,9 @@ export async function asOnCloudRun(world: E2eWorld, runtime: string): Promise<vo
   await krun.said("in the mesh after", 60_000);
   assert.match(krun.log(), /GKE cluster istio-dead in us-central1 is passed over: no answer within/, krun.log());
   assert.match(krun.log(), /cluster=GKE cluster another in us-central1/, krun.log());
-  await eventually("the app behind the gate", async () => {
-    const { stdout, stderr } = await world.cluster.exec(
-      NAMESPACE,
-      "deployment/echo",
-      "echo",
-      "/usr/local/bin/fortio",
-      "curl",
-      `http://${SERVICE}:8080/debug`,
-    );
-    assert.match(stdout + stderr, /URI=spiffe:\/\/cluster\.local\/ns\/krun-e2e\/sa\/echo/i);
-    return true;
-  });
+  await world.reached(
+    krun,
+    "/debug",
+    /X-Forwarded-Client-Cert:.*URI=spiffe:\/\/cluster\.local\/ns\/krun-e2e\/sa\/echo/i,
+  );
 }

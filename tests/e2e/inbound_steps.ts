@@ -1,26 +1,18 @@
 import assert from "node:assert/strict";
 import type { Container } from "./container.ts";
 import { NAMESPACE, SERVICE } from "./objects.ts";
-import { eventually } from "./process.ts";
 import { openSession, openTunnel } from "./tunnel_client.ts";
 import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
 
 /** From an injected pod through gate, front end and tunnel to the app behind krun. */
 export async function inbound(world: E2eWorld, krun: Container, step: Step): Promise<void> {
-  const fromPod = (...words: string[]) =>
-    world.cluster.exec(NAMESPACE, "deployment/echo", "echo", "/usr/local/bin/fortio", "curl", ...words);
-
   await step("injected pod → gate → front end → tunnel → app, with the pod's identity", async () => {
-    await eventually("the app behind the gate", async () => {
-      const { stdout, stderr } = await fromPod(`http://${SERVICE}:8080/debug`);
-      const answer = stdout + stderr;
-      if (!/200 OK/.test(answer)) throw new Error(answer);
-      assert.match(answer, /X-Forwarded-Client-Cert:.*URI=spiffe:\/\/cluster\.local\/ns\/krun-e2e\/sa\/echo/i, answer);
-      return true;
-    }).catch((error) => {
-      throw new Error(`${error.message}\n${krun.log()}`);
-    });
+    await world.reached(
+      krun,
+      "/debug",
+      /X-Forwarded-Client-Cert:.*URI=spiffe:\/\/cluster\.local\/ns\/krun-e2e\/sa\/echo/i,
+    );
   });
   await step("fortio load from the pod: every request answered", async () => {
     const { stdout, stderr } = await world.cluster.exec(

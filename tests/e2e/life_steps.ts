@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { Container } from "./container.ts";
-import { NAMESPACE, SERVICE } from "./objects.ts";
 import { eventually } from "./process.ts";
 import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
@@ -11,21 +10,6 @@ export async function life(world: E2eWorld, krun: Container, step: Step): Promis
     const script = 'for p in /proc/[0-9]*; do [ "$(cat $p/comm)" = "$0" ] && echo ${p#/proc/}; done; true';
     return (await krun.exec(["sh", "-c", script, name])).stdout.trim().split("\n").filter((line) => line !== "");
   };
-  const reached = () =>
-    eventually("the app behind the gate", async () => {
-      const { stdout, stderr } = await world.cluster.exec(
-        NAMESPACE,
-        "deployment/echo",
-        "echo",
-        "/usr/local/bin/fortio",
-        "curl",
-        `http://${SERVICE}:8080/echo`,
-      );
-      assert.match(stdout + stderr, /200 OK/);
-      return true;
-    }, 20_000).catch((error) => {
-      throw new Error(`${error.message}\n${krun.log()}`);
-    });
 
   for (const name of ["envoy", "pilot-agent"]) {
     await step(`kill -9 of ${name}: it comes back, the app is left alone`, async () => {
@@ -37,7 +21,7 @@ export async function life(world: E2eWorld, krun: Container, step: Step): Promis
         const now = await pids(name);
         return now.length === 1 && now[0] !== victim ? true : undefined;
       });
-      await reached();
+      await world.reached(krun, "/echo", /200 OK/);
       assert.deepEqual(await pids("fortio"), app);
     });
   }

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { Container } from "./container.ts";
-import { NAMESPACE, SERVICE } from "./objects.ts";
-import { eventually } from "./process.ts";
 import { type E2eWorld, FORTIO, GOLDEN } from "./world.ts";
 
 /** krun without a command, and the app as it is in another container of the same network. */
@@ -23,18 +21,9 @@ export async function sidecarContainer(world: E2eWorld, runtime: string): Promis
     ));
   }
   await krun.said("in the mesh after", 60_000);
-  await eventually("the app behind the gate", async () => {
-    const { stdout, stderr } = await world.cluster.exec(
-      NAMESPACE,
-      "deployment/echo",
-      "echo",
-      "/usr/local/bin/fortio",
-      "curl",
-      `http://${SERVICE}:8080/debug`,
-    );
-    assert.match(stdout + stderr, /URI=spiffe:\/\/cluster\.local\/ns\/krun-e2e\/sa\/echo/i);
-    return true;
-  }).catch((error) => {
-    throw new Error(`${error.message}\n${krun.log()}`);
-  });
+  await world.reached(
+    krun,
+    "/debug",
+    /X-Forwarded-Client-Cert:.*URI=spiffe:\/\/cluster\.local\/ns\/krun-e2e\/sa\/echo/i,
+  );
 }

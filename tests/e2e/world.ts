@@ -30,6 +30,10 @@ export interface E2eWorld extends AsyncDisposable {
   /** Where the front end answers for this process, and what it must be asked with. */
   frontEnd: { address: string; port: number; host: string; ca: string; idToken: () => string };
   peer: string;
+  /** fortio's curl from the injected pod to the app behind the gate. @returns head and body */
+  fromPod(path: string): Promise<string>;
+  /** The same until the answer matches. */
+  reached(krun: Container, path: string, expected: RegExp): Promise<void>;
   startKrun(
     runtime: string,
     options?: Partial<
@@ -119,10 +123,32 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
     "app=front-end",
   );
 
+  const fromPod = async (path: string) => {
+    const url = `http://${SERVICE}:8080${path}`;
+    const { stdout, stderr } = await cluster.exec(
+      NAMESPACE,
+      "deployment/echo",
+      "echo",
+      "/usr/local/bin/fortio",
+      "curl",
+      url,
+    );
+    return stdout + stderr;
+  };
   return {
     settings,
     cluster,
     runnerKubeconfig,
+    fromPod,
+    async reached(krun, path, expected) {
+      await eventually("the app behind the gate", async () => {
+        const answer = await fromPod(path);
+        if (!expected.test(answer)) throw new Error(answer);
+        return true;
+      }).catch((error) => {
+        throw new Error(`${error.message}\n${krun.log()}`);
+      });
+    },
     peer: `${directory}/peer`,
     frontEnd: { address: pods.items[0]!.status.podIP, port: 8443, host, ca: authority.certificatePem, idToken },
     startKrun(runtime, options = {}) {
