@@ -1,3 +1,4 @@
+import { mayActAsOthers } from "../base/privilege.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { endProcess, signalQuietly } from "../base/child.ts";
 
@@ -23,7 +24,7 @@ const GRACE_MS = 8_000;
 /** @throws {Problem} no such program, or it cannot be executed */
 export function startApp(options: AppOptions): App {
   const [program, ...args] = options.command;
-  const uid = options.uid !== undefined && Deno.uid() === 0 ? options.uid : undefined;
+  const uid = options.uid !== undefined && mayActAsOthers() ? options.uid : undefined;
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program, {

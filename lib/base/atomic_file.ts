@@ -1,3 +1,4 @@
+import { mayActAsOthers } from "./privilege.ts";
 import { dirname, join } from "node:path";
 import { Problem, reasonOf } from "./errors.ts";
 
@@ -30,7 +31,7 @@ export async function writeAtomically(path: string, content: string, options: Fi
     } finally {
       file.close();
     }
-    if (options.owner && Deno.uid() === 0) await Deno.chown(temporary, options.owner.uid, options.owner.gid);
+    if (options.owner && mayActAsOthers()) await Deno.chown(temporary, options.owner.uid, options.owner.gid);
     await Deno.chmod(temporary, options.mode ?? 0o644);
     await Deno.rename(temporary, path);
   } catch (error) {
@@ -60,5 +61,5 @@ export async function makeDirectory(directory: string, owner?: Owner): Promise<v
     return await makeDirectory(directory, owner);
   }
   await Deno.chmod(directory, 0o755); // whatever the umask is
-  if (owner && Deno.uid() === 0) await Deno.chown(directory, owner.uid, owner.gid);
+  if (owner && mayActAsOthers()) await Deno.chown(directory, owner.uid, owner.gid);
 }

@@ -1,3 +1,4 @@
+import { mayActAsOthers } from "../base/privilege.ts";
 import { makeDirectory, unwritable, writeAtomically } from "../base/atomic_file.ts";
 import { logger } from "../base/log.ts";
 import type { KubeClient } from "../kube/mod.ts";
@@ -65,7 +66,7 @@ export async function keepIdentity(
 async function makeOurs(directory: string): Promise<void> {
   try {
     await makeDirectory(directory, PROXY_USER);
-    if (Deno.uid() === 0) await Deno.chown(directory, PROXY_USER.uid, PROXY_USER.gid);
+    if (mayActAsOthers()) await Deno.chown(directory, PROXY_USER.uid, PROXY_USER.gid);
   } catch (error) {
     throw unwritable(`make directory ${directory}`, directory, error);
   }

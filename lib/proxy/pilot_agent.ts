@@ -1,3 +1,4 @@
+import { mayActAsOthers } from "../base/privilege.ts";
 import { writeAtomically } from "../base/atomic_file.ts";
 import { endProcessTree, OutputTail } from "../base/child.ts";
 import { parseDocument } from "../base/document.ts";
@@ -40,7 +41,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     await writeAtomically(options.overrideFile, JSON.stringify(options.bootstrap), { owner: PROXY_USER });
   }
   const agent = { ...options, bootstrapOverride };
-  const root = Deno.uid() === 0;
+  const root = mayActAsOthers();
   const command = new Deno.Command(options.pilotAgent, {
     args: agentArguments(settings),
     cwd: paths.base,
@@ -123,7 +124,7 @@ function spawn(command: Deno.Command, { pilotAgent, paths }: PilotAgentOptions):
   try {
     return command.spawn();
   } catch (error) {
-    const user = Deno.uid() === 0 ? PROXY_USER.uid : Deno.uid();
+    const user = mayActAsOthers() ? PROXY_USER.uid : Deno.uid();
     throw new Problem({
       tried: `start ${pilotAgent} in ${paths.base} as user ${user}`,
       got: reasonOf(error).replace(/^Failed to spawn '[^']*': /, "").replace(/ \(os error \d+\)$/, ""),

@@ -11,7 +11,8 @@ export interface ContainerOptions {
   mounts?: Readonly<Record<string, string>>;
   entrypoint?: string;
   command?: readonly string[];
-  user?: string;
+  /** Further options of the engine's `run`. */
+  options?: readonly string[];
 }
 
 /** A running container; disposing it stops it. */
@@ -41,7 +42,7 @@ export class Container implements AsyncDisposable {
     const words = [...how, "--name", options.name];
     for (const [name, value] of Object.entries(options.env ?? {})) words.push("-e", `${name}=${value}`);
     for (const [from, to] of Object.entries(options.mounts ?? {})) words.push("-v", `${from}:${to}:ro`);
-    if (options.user) words.push("--user", options.user);
+    words.push(...options.options ?? []);
     if (options.entrypoint) words.push("--entrypoint", options.entrypoint);
     words.push(options.image, ...options.command ?? []);
     const child = new Deno.Command(words[0]!, { args: words.slice(1), stdin: "null", stdout: "piped", stderr: "piped" })

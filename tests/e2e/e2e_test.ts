@@ -8,6 +8,7 @@ import { asOnCloudRun } from "./cloud_run_steps.ts";
 import { inbound } from "./inbound_steps.ts";
 import { sameAnswersAsEmulated } from "./kube_steps.ts";
 import { life } from "./life_steps.ts";
+import { matrix } from "./matrix_steps.ts";
 import { outbound } from "./outbound_steps.ts";
 import { sidecarContainer } from "./sidecar_container_steps.ts";
 import { tunnels } from "./tunnel_steps.ts";
@@ -49,6 +50,7 @@ Deno.test({
         assert.equal(krun.ended, false);
         await life(world, krun, timed(t));
       });
+      await t.step(`${runtime}: the containers people run`, (t) => matrix(world, runtime, timed(t)));
       await t.step(`${runtime}: an app that knows no proxy`, (t) => capture(world, runtime, timed(t)));
       await t.step(
         `${runtime}: as on Cloud Run, past a cluster that does not answer`,

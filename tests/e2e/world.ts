@@ -1,6 +1,6 @@
 import { createAuthority } from "../emulators/certificates.ts";
 import { Cluster } from "./cluster.ts";
-import { buildImage, Container } from "./container.ts";
+import { buildImage, Container, type ContainerOptions } from "./container.ts";
 import { frontEndConfig, gateConfig, tokenResource } from "./envoy_configs.ts";
 import { tokenSigner } from "./id_token.ts";
 import {
@@ -36,9 +36,7 @@ export interface E2eWorld extends AsyncDisposable {
   reached(krun: Container, path: string, expected: RegExp): Promise<void>;
   startKrun(
     runtime: string,
-    options?: Partial<
-      { image: string; env: Record<string, string>; command: readonly string[]; mounts: Record<string, string> }
-    >,
+    options?: Partial<Pick<ContainerOptions, "image" | "env" | "command" | "mounts" | "options">>,
   ): Container;
 }
 
@@ -164,6 +162,7 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
         },
         mounts: { [directory]: "/e2e", ...options.mounts },
         ...(options.command ? { command: options.command } : {}),
+        ...(options.options ? { options: options.options } : {}),
       });
     },
     async [Symbol.asyncDispose]() {
