@@ -65,6 +65,7 @@ async function start(file: string, ...args: string[]): Promise<Started> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "--allow-all", path, ...args],
     stdout: "piped",
+    stderr: "null", // a naive end complains at length of every reset; what fails here shows in the figures
   }).spawn();
   for await (const bytes of child.stdout) return { child, port: Number(new TextDecoder().decode(bytes)) };
   throw new Error(`${file} did not start`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Container } from "./container.ts";
+import { NAMESPACE, SERVICE } from "./objects.ts";
 import { eventually } from "./process.ts";
 import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
@@ -11,6 +12,26 @@ export async function life(world: E2eWorld, krun: Container, step: Step): Promis
     return (await krun.exec(["sh", "-c", script, name])).stdout.trim().split("\n").filter((line) => line !== "");
   };
 
+  await step("istiod is restarted under load: every request is answered", async () => {
+    const load = world.cluster.exec(
+      NAMESPACE,
+      "deployment/echo",
+      "echo",
+      "/usr/local/bin/fortio",
+      "load",
+      "-qps",
+      "100",
+      "-t",
+      "12s",
+      "-c",
+      "4",
+      `http://${SERVICE}:8080/echo`,
+    );
+    await world.cluster.kubectl("-n", "istio-system", "rollout", "restart", "deployment/istiod");
+    await world.cluster.kubectl("-n", "istio-system", "rollout", "status", "deployment/istiod", "--timeout=60s");
+    const { stdout, stderr } = await load;
+    assert.match(stdout + stderr, /Code 200 : \d+ \(100\.0 %\)/, stdout + stderr);
+  });
   for (const name of ["envoy", "pilot-agent"]) {
     await step(`kill -9 of ${name}: it comes back, the app is left alone`, async () => {
       const app = await pids("fortio");
