@@ -34,7 +34,7 @@ import { Stopwatch } from "./stopwatch.ts";
 const log = logger("krun");
 
 /**
- * Joins the mesh, runs the app, ends with it: settings → cluster → mesh → identity → proxy → app → tunnel.
+ * Joins the mesh, runs the app, ends with it: settings → cluster → mesh → identity → proxy → capture → app → tunnel.
  * @param command the app's; empty for an app in another container
  * @returns the app's exit code
  */

@@ -6,7 +6,7 @@ import * as v from "valibot";
 
 /** How to reach an API server and as whom. */
 export interface KubeAccess {
-  /** For people: `GKE cluster istio-1 in us-central1`, `kubeconfig /root/.kube/config, context kind`. */
+  /** For people: `GKE cluster istio-1 in us-central1`, `kubeconfig ~/.kube/config, context kind`. */
   readonly origin: string;
   /** `https://host[:port][/path]` */
   readonly server: string;
