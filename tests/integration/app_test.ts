@@ -175,7 +175,12 @@ for (const [name, match] of EARLY) {
       emulator.faults.add({ match, action: "hang" });
       const options: KrunOptions = { environment: { ...world.environment, MESH_BASE_DIR: directory, MESH_DEBUG: "1" } };
       await using krun = startKrun([...QUIET, "touch", `${directory}/started`], options);
-      while (emulator.faults.seen(match).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      let ended: string | undefined;
+      void krun.ended.then(({ stderr }) => ended = stderr);
+      while (emulator.faults.seen(match).length === 0) {
+        assert.equal(ended, undefined, "it ended before it asked");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
       krun.kill("SIGTERM");
       assert.equal((await krun.ended).code, 143);
       await assert.rejects(Deno.stat(`${directory}/started`), Deno.errors.NotFound);

@@ -37,7 +37,7 @@ export interface KrunOptions {
 
 /** Starts `krun ARGS` with nothing in its environment but PATH and what is given. */
 export function startKrun(args: readonly string[], options: KrunOptions): KrunProcess {
-  const program = [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", `${ROOT}/cmd/main.ts`, "krun", ...args];
+  const program = [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}/cmd/main.ts`, "krun", ...args];
   const asUser = options.uid === undefined
     ? []
     : ["setpriv", `--reuid=${options.uid}`, `--regid=${options.uid}`, "--clear-groups", ...READ_ONLY];
