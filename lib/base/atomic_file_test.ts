@@ -1,18 +1,10 @@
+import { inDirectory } from "../../tests/temporary_directory.ts";
 import assert from "node:assert/strict";
 import { writeAtomically } from "./atomic_file.ts";
 import { Problem } from "./errors.ts";
 
 const root = Deno.uid() === 0;
 const modeOf = async (path: string) => (await Deno.stat(path)).mode! & 0o777;
-
-async function inDirectory(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await test(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
 
 Deno.test("a file with its mode below directories that Envoy's user can enter, whatever the umask", () =>
   inDirectory(async (directory) => {

@@ -1,4 +1,5 @@
 import { Problem, reasonOf } from "./errors.ts";
+import { pause } from "./pause.ts";
 import { redact } from "./secret.ts";
 import { retry } from "./retry.ts";
 
@@ -173,19 +174,4 @@ function connectReason(error: unknown): string {
   return reason.replace(/^error sending request for url \([^)]*\):? ?/, "")
     .replace(/^client error \(\w+\): (tcp connect error: )?/, "").replace(/ \(os error \d+\)$/, "") ||
     "no connection";
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", end);
-      resolve();
-    }, ms);
-    if (signal?.aborted) end();
-    else signal?.addEventListener("abort", end, { once: true });
-  });
 }

@@ -1,3 +1,4 @@
+import { inDirectory } from "../../tests/temporary_directory.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createAuthority } from "../../tests/emulators/certificates.ts";
@@ -14,15 +15,6 @@ import { checkRoots } from "./roots.ts";
 
 const root = Deno.uid() === 0;
 const MINUTE = 60_000;
-
-async function inDirectory(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await test(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
 
 /** A clock that stands until it is told to go on. */
 class VirtualTime {

@@ -1,5 +1,6 @@
 import { reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { pause } from "../base/pause.ts";
 import type { RunningProxy } from "./engine.ts";
 
 const log = logger("krun", "proxy");
@@ -48,7 +49,7 @@ export async function keepRunning(
 
   async function restart(pauseMs: number): Promise<void> {
     for (;;) {
-      await pause(pauseMs, stop.signal);
+      await pause(pauseMs, stop.signal).catch(() => {}); // aborted: seen below
       if (stop.signal.aborted) return;
       try {
         current = await start(stop.signal);
@@ -93,18 +94,4 @@ function restartAfterMs(failures: number): number {
 
 function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
-}
-
-/** Resolves after the time, or at once when `signal` is aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    if (signal.aborted) end();
-    else signal.addEventListener("abort", end);
-  });
 }

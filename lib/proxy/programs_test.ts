@@ -1,17 +1,9 @@
+import { inDirectory } from "../../tests/temporary_directory.ts";
 import assert from "node:assert/strict";
 import type { Fetch } from "../base/http.ts";
 import { envoyVersion } from "./envoy_version.ts";
 import { findProgram } from "./find_program.ts";
 import { pollAfterMs, waitReady } from "./wait_ready.ts";
-
-async function inDirectory(test: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await Deno.makeTempDir();
-  try {
-    await test(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
 
 const write = (path: string, text: string, mode: number) => Deno.writeTextFile(path, text, { mode });
 const options = { variable: "KRUN_ENVOY", fix: "install it" };

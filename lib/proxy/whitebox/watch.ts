@@ -1,9 +1,10 @@
+import { writeAtomically } from "../../base/atomic_file.ts";
 import { Problem, reasonOf } from "../../base/errors.ts";
 import { type Logger, logger } from "../../base/log.ts";
+import { pause } from "../../base/pause.ts";
 import { type EnvoyAdmin, envoyAdmin } from "./admin.ts";
 import { learnPorts, type MeshPorts, NOTHING_LEARNT } from "./learn.ts";
 import { paths, type ResourceFile } from "./files.ts";
-import { replaceFile, sleep } from "./outside_world.ts";
 import { scopesFile } from "./routes.ts";
 import { type FileOptions, filterFiles } from "./whitebox_files.ts";
 
@@ -72,9 +73,9 @@ class Follower implements WhiteboxWatch {
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#admin = options.admin ?? envoyAdmin();
-    this.#sleep = options.sleep ?? sleep;
+    this.#sleep = options.sleep ?? pause;
     this.#now = options.now ?? (() => performance.now());
-    this.#write = options.writeFile ?? replaceFile;
+    this.#write = options.writeFile ?? writeAtomically;
     this.#log = options.log ?? logger("krun", "whitebox");
   }
 

@@ -1,8 +1,8 @@
+import { writeAtomically } from "../../base/atomic_file.ts";
 import { paths, type ResourceFile } from "./files.ts";
 import { type Forward } from "./forward.ts";
 import { forwardFile } from "./forward_resources.ts";
 import { type MeshPorts, NOTHING_LEARNT } from "./learn.ts";
-import { replaceFile } from "./outside_world.ts";
 import { luaFile, scopesFile } from "./routes.ts";
 import type { NameScope } from "./service_names.ts";
 
@@ -18,7 +18,7 @@ export interface FileOptions extends NameScope {
 
 /** Writes the files as they are before anything is known of the mesh. Call it before Envoy starts: it does not start without them. */
 export async function writeInitialFiles(options: FileOptions): Promise<void> {
-  const write = options.writeFile ?? replaceFile;
+  const write = options.writeFile ?? writeAtomically;
   await write(paths(options.directory).scopes, scopesFile(NOTHING_LEARNT.httpPorts).content);
   for (const [path, file] of filterFiles(NOTHING_LEARNT, options)) await write(path, file.content);
 }
