@@ -1,5 +1,5 @@
 import { openLibc } from "../base/libc.ts";
-import { closeQuietly } from "./http2/byte_conn.ts";
+import { closeQuietly } from "../http2/mod.ts";
 
 /** A TCP connection that can be ended abruptly. */
 export interface AbortableConn {

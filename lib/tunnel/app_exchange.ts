@@ -2,8 +2,7 @@ import { abort } from "./abort.ts";
 import { type Body, chunk, type Framing, readBody, responseFraming } from "./http1/body.ts";
 import { ByteReader } from "./http1/byte_reader.ts";
 import { headBytes, readResponseHead } from "./http1/head.ts";
-import { writeAll } from "./http2/byte_conn.ts";
-import type { Field } from "./http2/static_table.ts";
+import { type Field, writeAll } from "../http2/mod.ts";
 
 /** A request for the app, its headers chosen already. */
 export interface AppRequest {

@@ -1,10 +1,6 @@
 import { exchangeWithApp } from "./app_exchange.ts";
 import { type Body, type Framing, framingFields, responseFraming } from "./http1/body.ts";
-import { closeQuietly } from "./http2/byte_conn.ts";
-import { ErrorCode } from "./http2/errors.ts";
-import type { RequestHead } from "./http2/request.ts";
-import type { Field } from "./http2/static_table.ts";
-import type { Http2Stream } from "./http2/stream.ts";
+import { closeQuietly, ErrorCode, type Field, type Http2Stream, type RequestHead } from "../http2/mod.ts";
 import {
   answerTrailers,
   forwardedRequestFields,

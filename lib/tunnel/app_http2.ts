@@ -1,8 +1,4 @@
-import { Http2Client } from "./http2/client.ts";
-import { ErrorCode } from "./http2/errors.ts";
-import type { RequestHead } from "./http2/request.ts";
-import type { Field } from "./http2/static_table.ts";
-import type { Http2Stream } from "./http2/stream.ts";
+import { ErrorCode, type Field, Http2Client, type Http2Stream, type RequestHead } from "../http2/mod.ts";
 import { connectLoopback } from "./loopback.ts";
 import {
   answerTrailers,

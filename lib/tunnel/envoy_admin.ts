@@ -1,7 +1,7 @@
 import { readBody, responseFraming } from "./http1/body.ts";
 import { ByteReader } from "./http1/byte_reader.ts";
 import { headBytes, readResponseHead } from "./http1/head.ts";
-import { closeQuietly, writeAll } from "./http2/byte_conn.ts";
+import { closeQuietly, writeAll } from "../http2/mod.ts";
 
 /** Envoy's admin interface on a Unix socket: no port of the host's that others could ask. */
 export class EnvoyAdmin {

@@ -4,8 +4,7 @@ import { type Framing, framingFields, readBody, requestFraming } from "./http1/b
 import { ByteReader } from "./http1/byte_reader.ts";
 import { Http1Error, NotHttp1 } from "./http1/errors.ts";
 import { headBytes, type Http1RequestHead, readRequestHead, valueOf } from "./http1/head.ts";
-import { closeQuietly, writeAll } from "./http2/byte_conn.ts";
-import type { Field } from "./http2/static_table.ts";
+import { closeQuietly, type Field, writeAll } from "../http2/mod.ts";
 import { APP_DOWN } from "./http2_requests.ts";
 import { connectLoopback } from "./loopback.ts";
 import {

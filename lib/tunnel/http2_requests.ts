@@ -1,9 +1,7 @@
 import { forwardAsHttp1 } from "./app_http1.ts";
 import { type AppHttp2, isGrpc } from "./app_http2.ts";
 import type { TunnelOptions, TunnelStats } from "./engine.ts";
-import { ErrorCode } from "./http2/errors.ts";
-import type { RequestHead } from "./http2/request.ts";
-import type { Http2Stream } from "./http2/stream.ts";
+import { ErrorCode, type Http2Stream, type RequestHead } from "../http2/mod.ts";
 import { connectLoopback } from "./loopback.ts";
 import { decide } from "./route.ts";
 import { carry } from "./tunnel.ts";

@@ -1,4 +1,4 @@
-import type { Field } from "./http2/static_table.ts";
+import type { Field } from "../http2/mod.ts";
 
 /**
  * Request headers that the mesh's own proxies write and its apps believe. On this port no proxy of the mesh has written

@@ -1,9 +1,6 @@
 import { AppHttp2 } from "./app_http2.ts";
 import type { TunnelLimits, TunnelOptions, TunnelStats } from "./engine.ts";
-import { closeQuietly } from "./http2/byte_conn.ts";
-import { Http2Connection } from "./http2/connection.ts";
-import { PREFACE } from "./http2/frame.ts";
-import { ServerRole } from "./http2/server_role.ts";
+import { closeQuietly, Http2Connection, PREFACE, ServerRole } from "../http2/mod.ts";
 import { answerHttp1 } from "./http1_requests.ts";
 import { answerHttp2 } from "./http2_requests.ts";
 

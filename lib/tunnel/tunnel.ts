@@ -1,8 +1,13 @@
 import { abort } from "./abort.ts";
-import { closeQuietly, writeAll } from "./http2/byte_conn.ts";
-import { CHUNK_PAYLOAD_BYTES, giveChunk, takeChunk } from "./http2/chunk_pool.ts";
-import { ErrorCode } from "./http2/errors.ts";
-import type { Http2Stream } from "./http2/stream.ts";
+import {
+  CHUNK_PAYLOAD_BYTES,
+  closeQuietly,
+  ErrorCode,
+  giveChunk,
+  type Http2Stream,
+  takeChunk,
+  writeAll,
+} from "../http2/mod.ts";
 import type { TunnelStats } from "./engine.ts";
 
 /** What an idle tunnel waits with; a TLS record's head or a short message fits. */

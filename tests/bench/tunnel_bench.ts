@@ -6,8 +6,7 @@
  * The end and its TCP peer are processes of their own; the client is in this one and uses the project's own HTTP/2, so on two cores
  * all three share them and the figures compare ends, they are no end's best.
  */
-import { Http2Client } from "../../lib/tunnel/http2/client.ts";
-import type { Http2Stream } from "../../lib/tunnel/http2/stream.ts";
+import { Http2Client, type Http2Stream } from "../../lib/http2/mod.ts";
 
 const KINDS = ["krun", "deno-serve", "node-http2"];
 const ROUND_TRIPS = 3_000;

@@ -5,8 +5,7 @@
  *
  * The kernel gives a connection to a thread by its hash: of two connections, both may go to one thread. Run it several times.
  */
-import { Http2Client } from "../../lib/tunnel/http2/client.ts";
-import type { Http2Stream } from "../../lib/tunnel/http2/stream.ts";
+import { Http2Client, type Http2Stream } from "../../lib/http2/mod.ts";
 
 const MIB = 1_048_576;
 const SIZE_BYTES = 256 * MIB;

@@ -1,7 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { Http2Client } from "../../lib/tunnel/http2/client.ts";
-import { closeQuietly } from "../../lib/tunnel/http2/byte_conn.ts";
-import type { Field } from "../../lib/tunnel/http2/static_table.ts";
+import { closeQuietly, type Field, Http2Client } from "../../lib/http2/mod.ts";
 
 /** What is asked of the front end. */
 export interface FrontEndRequest {

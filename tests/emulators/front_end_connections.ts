@@ -1,9 +1,13 @@
 /** The connections of Cloud Run's front end to containers, kept between requests. */
-import { closeQuietly } from "../../lib/tunnel/http2/byte_conn.ts";
-import { type ClientAnswer, Http2Client } from "../../lib/tunnel/http2/client.ts";
-import { ErrorCode, StreamReset } from "../../lib/tunnel/http2/errors.ts";
-import type { Field } from "../../lib/tunnel/http2/static_table.ts";
-import type { Http2Stream } from "../../lib/tunnel/http2/stream.ts";
+import {
+  type ClientAnswer,
+  closeQuietly,
+  ErrorCode,
+  type Field,
+  Http2Client,
+  type Http2Stream,
+  StreamReset,
+} from "../../lib/http2/mod.ts";
 
 /** Streams on a connection to a container; with more, a further connection is opened. */
 const STREAMS_PER_CONNECTION = 100;

@@ -1,9 +1,7 @@
 /** A request at Cloud Run's front end and its answer, bytes both ways as they come. */
 import { Buffer } from "node:buffer";
 import type { Readable, Writable } from "node:stream";
-import { ErrorCode, StreamReset } from "../../lib/tunnel/http2/errors.ts";
-import type { Field } from "../../lib/tunnel/http2/static_table.ts";
-import type { Http2Stream } from "../../lib/tunnel/http2/stream.ts";
+import { ErrorCode, type Field, type Http2Stream, StreamReset } from "../../lib/http2/mod.ts";
 import type { ContainerCall, ContainerConnections } from "./front_end_connections.ts";
 import { endToEnd, type Exchange, type Headers } from "./front_end_exchange.ts";
 

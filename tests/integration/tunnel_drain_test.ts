@@ -1,8 +1,6 @@
 /** What a SIGTERM may cost: no accepted request, no byte, and no time where nothing is open. */
 import assert from "node:assert/strict";
-import { ErrorCode } from "../../lib/tunnel/http2/errors.ts";
-import { Flag, frame, FrameType, readUint32 } from "../../lib/tunnel/http2/frame.ts";
-import { Http2Client } from "../../lib/tunnel/http2/client.ts";
+import { ErrorCode, Flag, frame, FrameType, Http2Client, readUint32 } from "../../lib/http2/mod.ts";
 import { krunTunnel, type TunnelEnd } from "../../lib/tunnel/mod.ts";
 import { goAway, RawHttp2 } from "./tunnel_raw.ts";
 import { App, close, pause, randomBytes, readAll, writeAll } from "./tunnel_peers.ts";

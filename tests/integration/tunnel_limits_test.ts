@@ -1,7 +1,6 @@
 /** What a peer may take of the tunnel's end before it gives anything. */
 import assert from "node:assert/strict";
-import { ErrorCode } from "../../lib/tunnel/http2/errors.ts";
-import { frame, FrameType } from "../../lib/tunnel/http2/frame.ts";
+import { ErrorCode, frame, FrameType } from "../../lib/http2/mod.ts";
 import { krunTunnel, type TunnelEnd, type TunnelLimits } from "../../lib/tunnel/mod.ts";
 import { goAway, RawHttp2 } from "./tunnel_raw.ts";
 import { close, pause, readAll, writeAll } from "./tunnel_peers.ts";

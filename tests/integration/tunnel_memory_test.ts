@@ -1,7 +1,6 @@
 /** What tunnels hold while they stall, and what they leave when they have gone; the end is a process of its own, so its memory is its own. */
 import assert from "node:assert/strict";
-import { Http2Client } from "../../lib/tunnel/http2/client.ts";
-import type { Http2Stream } from "../../lib/tunnel/http2/stream.ts";
+import { Http2Client, type Http2Stream } from "../../lib/http2/mod.ts";
 import { App, close, echo, pause, writeAll } from "./tunnel_peers.ts";
 import { post } from "./tunnel_suite.ts";
 

@@ -1,7 +1,5 @@
 /** An HTTP/2 client of single frames, for what no proper client sends. */
-import { Flag, frame, FrameType, PREFACE, readUint32 } from "../../lib/tunnel/http2/frame.ts";
-import { FrameReader } from "../../lib/tunnel/http2/frame_reader.ts";
-import { encodeFields } from "../../lib/tunnel/http2/hpack_encoder.ts";
+import { encodeFields, Flag, frame, FrameReader, FrameType, PREFACE, readUint32 } from "../../lib/http2/mod.ts";
 import { close, until, writeAll } from "./tunnel_peers.ts";
 
 export interface SeenFrame {

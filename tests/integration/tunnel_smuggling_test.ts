@@ -1,8 +1,6 @@
 /** Messages that two servers could read differently, and headers that only the mesh may write: what the app's socket really sees. */
 import assert from "node:assert/strict";
-import { ErrorCode, StreamReset } from "../../lib/tunnel/http2/errors.ts";
-import { Http2Client } from "../../lib/tunnel/http2/client.ts";
-import type { Field } from "../../lib/tunnel/http2/static_table.ts";
+import { ErrorCode, type Field, Http2Client, StreamReset } from "../../lib/http2/mod.ts";
 import { krunTunnel } from "../../lib/tunnel/mod.ts";
 import { App, readAll, writeAll } from "./tunnel_peers.ts";
 

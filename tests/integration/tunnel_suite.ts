@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { TunnelEnd, TunnelEngine } from "../../lib/tunnel/mod.ts";
 import { App, Client, close, echo, pause, randomBytes, readAll, sha256, until, writeAll } from "./tunnel_peers.ts";
-import { Http2Client } from "../../lib/tunnel/http2/client.ts";
+import { Http2Client } from "../../lib/http2/mod.ts";
 import { abort } from "../../lib/tunnel/abort.ts";
 
 /** A tunnel's request, for the project's own client. */

@@ -1,4 +1,4 @@
-import type { Field } from "../http2/static_table.ts";
+import type { Field } from "../../http2/mod.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import { Http1Error } from "./errors.ts";
 import { MAX_HEAD_BYTES, readFields, valueOf } from "./head.ts";

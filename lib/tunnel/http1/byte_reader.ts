@@ -1,4 +1,4 @@
-import type { ByteConn } from "../http2/byte_conn.ts";
+import type { ByteConn } from "../../http2/mod.ts";
 import { Http1Error } from "./errors.ts";
 
 const BUFFER_BYTES = 16_384;

@@ -1,7 +1,6 @@
-import type { Field } from "../http2/static_table.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import { Http1Error, NotHttp1 } from "./errors.ts";
-import { AUTHORITY, FIELD_VALUE, TOKEN } from "./grammar.ts";
+import { AUTHORITY, type Field, FIELD_VALUE, TOKEN } from "../../http2/mod.ts";
 import { parseTarget } from "./target.ts";
 
 /** Start line and header fields together; the same limit as for HTTP/2. */

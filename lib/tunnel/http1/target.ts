@@ -1,5 +1,5 @@
 import { Http1Error } from "./errors.ts";
-import { AUTHORITY, ORIGIN_FORM } from "./grammar.ts";
+import { AUTHORITY, ORIGIN_FORM } from "../../http2/mod.ts";
 
 /** What a request line asks for, and of whom where it says so. */
 export interface Target {

@@ -1,4 +1,4 @@
-import { AUTHORITY, FIELD_VALUE, ORIGIN_FORM, TOKEN } from "../http1/grammar.ts";
+import { AUTHORITY, FIELD_VALUE, ORIGIN_FORM, TOKEN } from "./grammar.ts";
 import { ErrorCode, StreamError } from "./errors.ts";
 import type { Field } from "./static_table.ts";
 
