@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { UsageError } from "../lib/base/errors.ts";
-import { type Setting, TABLE } from "../lib/settings/mod.ts";
+import { TABLE, type Table } from "../lib/settings/mod.ts";
 
 /** krun's command line, taken apart: its own flags, then the app's command as it is. */
 export interface KrunArguments {
@@ -13,10 +13,10 @@ export interface KrunArguments {
 
 const OWN = { help: "boolean", version: "boolean", output: "string" } as const;
 
-/** Long options of krun: those of the settings' table, and its own. */
-function optionTypes(): Record<string, { type: "string" | "boolean" }> {
+/** Long options of a command: those of its settings' table, and what every command has. */
+export function optionTypes(table: Table): Record<string, { type: "string" | "boolean" }> {
   const types: Record<string, { type: "string" | "boolean" }> = {};
-  for (const setting of Object.values(TABLE) as Setting<unknown>[]) {
+  for (const setting of Object.values(table)) {
     if (setting.flag) types[setting.flag] = { type: typeof setting.fallback === "boolean" ? "boolean" : "string" };
   }
   for (const [name, type] of Object.entries(OWN)) types[name] = { type };
@@ -30,7 +30,7 @@ function optionTypes(): Record<string, { type: "string" | "boolean" }> {
  */
 export function parseKrunArguments(args: readonly string[]): KrunArguments {
   if (args[0] === "iptables") return { flags: {}, action: "iptables", command: args.slice(1) };
-  const types = optionTypes();
+  const types = optionTypes(TABLE);
   const action = args[0] === "config" ? "config" : "run";
   const rest = action === "config" ? args.slice(1) : args;
   let end = 0;
@@ -54,8 +54,6 @@ export function parseKrunArguments(args: readonly string[]): KrunArguments {
 
 /** The help text, its flags from the table of settings. */
 export function krunHelp(): string {
-  const flags = (Object.values(TABLE) as Setting<unknown>[]).filter((setting) => setting.flag)
-    .map((setting) => `  --${setting.flag!.padEnd(16)} ${setting.help} (${setting.variable})`);
   return `krun: runs an app as a member of an Istio service mesh, without an injector
 
 Usage:
@@ -65,10 +63,16 @@ Usage:
   krun iptables --dry-run|--apply|…       the rules of capture by hand (krun iptables --help)
 
 Flags (each also a variable of the environment):
-${flags.join("\n")}
+${flagsHelp(TABLE)}
   --help             this text
   --version          the version
 
 All variables: krun config. Exit code: 2 wrong use, 1 the mesh could not be joined, else the app's own.
 `;
+}
+
+/** A line for each flag of a table. */
+export function flagsHelp(table: Table): string {
+  return Object.values(table).filter((setting) => setting.flag)
+    .map((setting) => `  --${setting.flag!.padEnd(16)} ${setting.help} (${setting.variable})`).join("\n");
 }

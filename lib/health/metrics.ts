@@ -1,3 +1,5 @@
+import { exposition } from "../base/exposition.ts";
+
 /** What krun knows of itself, for people and machines. */
 export interface Status {
   /** Why it is not ready; `undefined` when it is. */
@@ -12,39 +14,32 @@ export interface Status {
   tunnels: { tunnelsOpen: number; tunnelsTotal: number; bytesIn: number; bytesOut: number } | undefined;
 }
 
-type Sample = readonly [labels: string, value: number];
-
-/** Prometheus' text format 0.0.4, https://prometheus.io/docs/instrumenting/exposition_formats/. */
+/** As `/metrics` shows it. */
 export function metricsText(status: Status): string {
   const { tunnels, tokenExpiresAt } = status;
-  const families: [name: string, type: "gauge" | "counter", help: string, samples: Sample[]][] = [
-    ["krun_ready", "gauge", "1 when requests on the tunnel's port are answered.", [["", status.notReady ? 0 : 1]]],
+  return exposition([
+    ["krun_ready", "gauge", "1 when requests on the tunnel's port are answered.", [[{}, status.notReady ? 0 : 1]]],
     [
       "krun_start_stage_seconds",
       "gauge",
       "Time that each stage of the start took.",
-      Object.entries(status.startMs).map(([stage, ms]) => [`{stage="${stage.replace(/Ms$/, "")}"}`, ms / 1_000]),
+      Object.entries(status.startMs).map(([stage, ms]) => [{ stage: stage.replace(/Ms$/, "") }, ms / 1_000]),
     ],
-    ["krun_proxy_up", "gauge", "1 while the proxy runs.", [["", status.proxyUp ? 1 : 0]]],
-    ["krun_proxy_restarts_total", "counter", "Times the proxy ended by itself.", [["", status.proxyRestarts]]],
+    ["krun_proxy_up", "gauge", "1 while the proxy runs.", [[{}, status.proxyUp ? 1 : 0]]],
+    ["krun_proxy_restarts_total", "counter", "Times the proxy ended by itself.", [[{}, status.proxyRestarts]]],
     [
       "krun_token_expiry_timestamp_seconds",
       "gauge",
       "When the workload's token ends; it is renewed at two thirds of its life.",
-      tokenExpiresAt === undefined ? [] : [["", tokenExpiresAt / 1_000]],
+      tokenExpiresAt === undefined ? [] : [[{}, tokenExpiresAt / 1_000]],
     ],
-    ["krun_tunnels_open", "gauge", "Tunnels that are open.", tunnels ? [["", tunnels.tunnelsOpen]] : []],
-    ["krun_tunnels_total", "counter", "Tunnels since the start.", tunnels ? [["", tunnels.tunnelsTotal]] : []],
+    ["krun_tunnels_open", "gauge", "Tunnels that are open.", tunnels ? [[{}, tunnels.tunnelsOpen]] : []],
+    ["krun_tunnels_total", "counter", "Tunnels since the start.", tunnels ? [[{}, tunnels.tunnelsTotal]] : []],
     [
       "krun_tunnel_bytes_total",
       "counter",
       "Bytes through tunnels, in: towards the app.",
-      tunnels ? [['{direction="in"}', tunnels.bytesIn], ['{direction="out"}', tunnels.bytesOut]] : [],
+      tunnels ? [[{ direction: "in" }, tunnels.bytesIn], [{ direction: "out" }, tunnels.bytesOut]] : [],
     ],
-  ];
-  return families.filter(([, , , samples]) => samples.length > 0).map(([name, type, help, samples]) =>
-    `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${
-      samples.map(([labels, value]) => `${name}${labels} ${value}\n`).join("")
-    }`
-  ).join("");
+  ]);
 }

@@ -1,4 +1,5 @@
 import { reasonOf } from "../base/errors.ts";
+import { EXPOSITION_TYPE } from "../base/exposition.ts";
 import { logger } from "../base/log.ts";
 import { metricsText, type Status } from "./metrics.ts";
 
@@ -47,7 +48,7 @@ async function answer(request: Request, { status, quit }: HealthOptions): Promis
       return notReady ? new Response(`not ready: ${notReady}\n`, { status: 503 }) : new Response("ready\n");
     }
     case "/metrics":
-      return new Response(metricsText(await status()), { headers: { "content-type": "text/plain; version=0.0.4" } });
+      return new Response(metricsText(await status()), { headers: { "content-type": EXPOSITION_TYPE } });
     default:
       return new Response("/healthz/live, /healthz/ready, /metrics, POST /quitquitquit\n", { status: 404 });
   }

@@ -1,15 +1,17 @@
-import type { Layer } from "./resolve.ts";
+import type { Layer, Table } from "./resolve.ts";
 import { TABLE } from "./table.ts";
 import { UsageError } from "../base/errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Flags as parsed by the command line, by long name. */
-export function flagLayer(flags: Readonly<Record<string, string | boolean | undefined>>): Layer {
+export function flagLayer(
+  flags: Readonly<Record<string, string | boolean | undefined>>,
+  table: Table = TABLE,
+): Layer {
   const values: Record<string, string> = {};
-  for (const setting of Object.values(TABLE)) {
-    const flag = "flag" in setting ? setting.flag : undefined;
-    const value = flag === undefined ? undefined : flags[flag];
+  for (const setting of Object.values(table)) {
+    const value = setting.flag === undefined ? undefined : flags[setting.flag];
     if (value !== undefined) values[setting.variable] = String(value);
   }
   return { source: "flag", values };
