@@ -1,4 +1,4 @@
-import { abort } from "./abort.ts";
+import { abort } from "../base/tcp_abort.ts";
 import { type Body, chunk, type Framing, readBody, responseFraming } from "./http1/body.ts";
 import { ByteReader } from "./http1/byte_reader.ts";
 import { headBytes, readResponseHead } from "./http1/head.ts";

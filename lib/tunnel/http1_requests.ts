@@ -1,4 +1,4 @@
-import { abort } from "./abort.ts";
+import { abort } from "../base/tcp_abort.ts";
 import { type AppResponse, exchangeWithApp, writeBody } from "./app_exchange.ts";
 import { type Framing, framingFields, readBody, requestFraming } from "./http1/body.ts";
 import { ByteReader } from "./http1/byte_reader.ts";

@@ -1,5 +1,5 @@
 import { Problem, reasonOf } from "../base/errors.ts";
-import { canAbort, closeAbortLibrary } from "./abort.ts";
+import { canAbort, closeAbortLibrary } from "../base/tcp_abort.ts";
 import type { TunnelEnd, TunnelEngine, TunnelOptions, TunnelStats } from "./engine.ts";
 import { type ServerOptions, TunnelServer } from "./server.ts";
 import { WorkerThread } from "./worker_thread.ts";

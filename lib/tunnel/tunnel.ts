@@ -1,4 +1,4 @@
-import { abort } from "./abort.ts";
+import { abort } from "../base/tcp_abort.ts";
 import {
   CHUNK_PAYLOAD_BYTES,
   closeQuietly,

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import type { TunnelEnd, TunnelEngine } from "../../lib/tunnel/mod.ts";
 import { App, Client, close, echo, pause, randomBytes, readAll, sha256, until, writeAll } from "./tunnel_peers.ts";
 import { Http2Client } from "../../lib/http2/mod.ts";
-import { abort } from "../../lib/tunnel/abort.ts";
+import { abort } from "../../lib/base/tcp_abort.ts";
 
 /** A tunnel's request, for the project's own client. */
 export function post(path: string): [string, string][] {
