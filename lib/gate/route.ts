@@ -19,11 +19,11 @@ export interface TunnelRoute {
 }
 
 export interface TunnelRouteLimits {
-  /** Tunnels of this service at once; more are closed and counted. @default {10000} */
+  /** Tunnels of this service at once; more are closed and counted. Of several threads each has its share. @default {10000} */
   tunnels: number;
   /** TCP and TLS to the front end. @default {5000} */
   connectTimeoutMs: number;
-  /** A tunnel without a byte in either direction for this long is ended. @default {3600000} */
+  /** A tunnel without a byte in either direction for this long is reset. @default {3600000} */
   idleTimeoutMs: number;
 }
 
@@ -71,7 +71,7 @@ export interface GateStats {
   tunnelsOpen: ReadonlyMap<string, number>;
   /** `service` → result → streams that ended. */
   tunnelsTotal: ReadonlyMap<string, Readonly<Partial<Record<TunnelResult, number>>>>;
-  /** `service` → bytes from the mesh to Cloud Run, and back. */
+  /** `service` → bytes from the mesh to Cloud Run (or into the cluster), and back. */
   bytes: ReadonlyMap<string, { in: number; out: number }>;
   /** Streams closed before they had a route: `unknown` name, `none` (TLS without SNI), `malformed` (not TLS, oversized, cut), `slow`. */
   rejected: Readonly<Record<"unknown" | "none" | "malformed" | "slow", number>>;
@@ -86,8 +86,10 @@ export interface Gate extends AsyncDisposable {
   /** Rejects with a `Problem` when the data plane is lost. Never resolves before it is disposed of. */
   readonly ended: Promise<void>;
   /**
-   * Replaces the routes. Streams of a route that stays are left alone, those of one that went are ended. Resolves when new streams
-   * go by the new routes.
+   * Replaces the routes. A route stays when one of the same kind, `service` and target (URL and path, or host and port) is there
+   * afterwards: its streams are left alone, whatever else changed, and new ones go by what is said now. Streams of a route that went
+   * are reset. Where two routes of a kind have a name in common, the first has it. Resolves when new streams go by the new routes.
+   * @throws {Problem} a URL or path that cannot be used; nothing was changed then
    */
   update(routes: GateRoutes): Promise<void>;
   stats(): Promise<GateStats>;
@@ -103,12 +105,28 @@ export interface GateOptions {
   tokens: IdTokens;
   /** PEM that front ends' certificates are verified with, beside the system's roots; for tests and private front ends. */
   frontEndRoots?: string;
-  /** Streams at once in all; more are closed and counted. @default {50000} */
+  /** Streams at once in all; more are closed and counted. Of several threads each has its share. @default {50000} */
   maxTunnels?: number;
   /** Threads that accept. @default {1} */
   workers?: number;
   /** Told once per name and minute. */
   onUnknownName?: (serverName: string) => void;
+  limits?: GateLimits;
+  /**
+   * Takes routes with `http://` URLs as HTTP/2 with prior knowledge, ID token and all in the clear: for measurements on the loopback.
+   * @default {false}
+   */
+  allowCleartext?: boolean;
+}
+
+/** Limits that hold whatever the route; tests shorten them. */
+export interface GateLimits {
+  /** From accept to the end of the ClientHello. @default {5000} */
+  helloMs?: number;
+  /** Connections at once, a thread, whose ClientHello is not complete; for a further one the longest waiting is closed. @default {1000} */
+  waiting?: number;
+  /** An HTTP/2 connection to a front end without a tunnel is closed after this long. @default {300000} */
+  idleConnectionMs?: number;
 }
 
 /** A way to be the gate. */
