@@ -28,6 +28,7 @@ import {
   unlessEnded,
   untilEnd,
 } from "./krun_stages.ts";
+import { followMeshEnv } from "./follow_mesh_env.ts";
 import { listenForSignals } from "./signals.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
@@ -62,6 +63,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   await using proxy = await orAlone(startProxy(discovery, mesh, paths, outside, signals), noProxy(PORTS.inbound));
   signals.first.throwIfAborted();
   watch.lap("proxy");
+  await using meshEnv = mesh && followMeshEnv(discovery, mesh, proxy, signals.first);
   let tunnel: TunnelEnd | undefined;
   let isOpen = false;
   await using _health = settings.healthPort === 0 ? undefined : serveHealth({
@@ -72,6 +74,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
       proxyUp: proxy.health.up,
       proxyRestarts: proxy.health.restarts,
       tokenExpiresAt: mesh?.tokenExpiresAt(),
+      meshEnvReadAt: meshEnv?.readAt(),
       tunnels: await tunnel?.stats().catch(() => undefined),
     }),
     quit: () => signals.quit(),

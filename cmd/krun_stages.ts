@@ -5,7 +5,7 @@ import type { App } from "../lib/app/mod.ts";
 import { captureSettingsHere, startCapture } from "../lib/capture/mod.ts";
 import type { Discovery, Outside } from "../lib/cluster/mod.ts";
 import { keepIdentity, type Paths } from "../lib/identity/mod.ts";
-import { controlPlaneOf, rootsOf } from "../lib/mesh/mod.ts";
+import { controlPlaneOf, type MeshState, rootsOf } from "../lib/mesh/mod.ts";
 import { keepRunning, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
 import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
@@ -59,16 +59,24 @@ export async function joinMesh({ settings, kube }: Discovery, paths: Paths) {
     log.warn(`CA_POOL ${settings.caPool} is left alone: the certificate comes from ${controlPlane.caAddress}`);
   }
   const identity = await keepIdentity({ settings, controlPlane, roots, kube, paths });
+  let state: MeshState = { settings, controlPlane, roots };
   return {
-    controlPlane,
-    tokenExpiresAt: () => identity.expiresAt(),
+    /** What holds now: mesh-env may change it. */
+    state: () => state,
+    tokenExpiresAt: () => identity.tokenExpiresAt(),
+    async change(to: MeshState) {
+      await identity.change(to);
+      state = to;
+    },
     [Symbol.asyncDispose]: () => identity[Symbol.asyncDispose](),
   };
 }
 
+export type Mesh = NonNullable<Awaited<ReturnType<typeof joinMesh>>>;
+
 export async function startProxy(
   { settings, facts }: Discovery,
-  mesh: Awaited<ReturnType<typeof joinMesh>>,
+  mesh: Mesh | undefined,
   paths: Paths,
   { environment }: KrunOutside,
   signals: Signals,
@@ -81,9 +89,7 @@ export async function startProxy(
   const tunnel = settings.tunnel === "envoy"
     ? { port: settings.tunnelPort, routes: tunnelRoutes(settings, PORTS.inbound), appPort }
     : undefined;
-  const { controlPlane } = mesh;
-  const start = (signal: AbortSignal) =>
-    startSidecar({ settings, controlPlane, paths, facts, environment, tunnel }, signal);
+  const start = (signal: AbortSignal) => startSidecar({ ...mesh.state(), paths, facts, environment, tunnel }, signal);
   return await keepRunning(start, { signal: signals.first });
 }
 

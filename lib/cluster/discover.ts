@@ -44,6 +44,8 @@ export interface Discovery {
   kube: KubeClient | undefined;
   facts: InstanceFacts | undefined;
   cluster: string | undefined;
+  /** Reads mesh-env again and settles everything with it; what was given otherwise stays as it was. */
+  readAgain?: ((signal: AbortSignal) => Promise<Settings>) | undefined;
 }
 
 /**
@@ -97,8 +99,13 @@ export async function discover(outside: Outside): Promise<Discovery> {
     layers.push(gkeLayer({ project, name: candidate.cluster.name, location: candidate.cluster.location }));
   }
   if (first.length === 0) log.debug(`no config map ${MESH_ENV} in ${namespace} or istio-system of ${candidate.name}`);
-  layers.push(...first);
-  return { settings: resolve(layers), kube, facts, cluster: candidate.name };
+  return {
+    settings: resolve([...layers, ...first]),
+    kube,
+    facts,
+    cluster: candidate.name,
+    readAgain: async (signal) => resolve([...layers, ...await readMeshEnv(kube, namespace, { signal })]),
+  };
 }
 
 /** What `MESH=gke://…` names goes before single variables of the same source. */

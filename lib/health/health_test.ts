@@ -8,6 +8,7 @@ const STATUS: Status = {
   proxyUp: true,
   proxyRestarts: 2,
   tokenExpiresAt: 1_795_473_400_000,
+  meshEnvReadAt: 1_795_473_300_500,
   tunnels: { tunnelsOpen: 3, tunnelsTotal: 40, bytesIn: 5, bytesOut: 6 },
 };
 
@@ -20,13 +21,20 @@ Deno.test("metrics: every value with its type, in Prometheus' form", () => {
       'krun_start_stage_seconds{stage="proxy"} 0.201',
       "krun_proxy_restarts_total 2",
       "krun_token_expiry_timestamp_seconds 1795473400",
+      "krun_mesh_env_read_timestamp_seconds 1795473300.5",
       "krun_tunnels_open 3",
       'krun_tunnel_bytes_total{direction="out"} 6',
       "# TYPE krun_tunnels_total counter",
     ]
   ) assert.ok(text.split("\n").includes(line), `${line} in\n${text}`);
-  const bare = metricsText({ ...STATUS, tunnels: undefined, tokenExpiresAt: undefined, notReady: "x" });
-  assert.doesNotMatch(bare, /krun_tunnel|krun_token/);
+  const bare = metricsText({
+    ...STATUS,
+    tunnels: undefined,
+    tokenExpiresAt: undefined,
+    meshEnvReadAt: undefined,
+    notReady: "x",
+  });
+  assert.doesNotMatch(bare, /krun_tunnel|krun_token|krun_mesh_env/);
   assert.match(bare, /^krun_ready 0$/m);
 });
 

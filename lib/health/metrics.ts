@@ -10,13 +10,15 @@ export interface Status {
   proxyRestarts: number;
   /** When the workload's token ends, milliseconds since 1970; `undefined` without a mesh. */
   tokenExpiresAt: number | undefined;
+  /** When mesh-env was last read, milliseconds since 1970; `undefined` where it is not followed. */
+  meshEnvReadAt: number | undefined;
   /** `undefined` while 15009 is not served by krun. */
   tunnels: { tunnelsOpen: number; tunnelsTotal: number; bytesIn: number; bytesOut: number } | undefined;
 }
 
 /** As `/metrics` shows it. */
 export function metricsText(status: Status): string {
-  const { tunnels, tokenExpiresAt } = status;
+  const { tunnels, tokenExpiresAt, meshEnvReadAt } = status;
   return exposition([
     ["krun_ready", "gauge", "1 when requests on the tunnel's port are answered.", [[{}, status.notReady ? 0 : 1]]],
     [
@@ -26,12 +28,18 @@ export function metricsText(status: Status): string {
       Object.entries(status.startMs).map(([stage, ms]) => [{ stage: stage.replace(/Ms$/, "") }, ms / 1_000]),
     ],
     ["krun_proxy_up", "gauge", "1 while the proxy runs.", [[{}, status.proxyUp ? 1 : 0]]],
-    ["krun_proxy_restarts_total", "counter", "Times the proxy ended by itself.", [[{}, status.proxyRestarts]]],
+    ["krun_proxy_restarts_total", "counter", "Times the proxy was started again.", [[{}, status.proxyRestarts]]],
     [
       "krun_token_expiry_timestamp_seconds",
       "gauge",
       "When the workload's token ends; it is renewed at two thirds of its life.",
       tokenExpiresAt === undefined ? [] : [[{}, tokenExpiresAt / 1_000]],
+    ],
+    [
+      "krun_mesh_env_read_timestamp_seconds",
+      "gauge",
+      "When mesh-env was last read and all that it says was taken.",
+      meshEnvReadAt === undefined ? [] : [[{}, meshEnvReadAt / 1_000]],
     ],
     ["krun_tunnels_open", "gauge", "Tunnels that are open.", tunnels ? [[{}, tunnels.tunnelsOpen]] : []],
     ["krun_tunnels_total", "counter", "Tunnels since the start.", tunnels ? [[{}, tunnels.tunnelsTotal]] : []],

@@ -218,6 +218,35 @@ Deno.test("identity: everything that pilot-agent reads, where it reads it", () =
     }
   }));
 
+Deno.test("identity: another mesh's roots and audience are taken as they come, and what fails leaves the old", () =>
+  inDirectory(async (directory) => {
+    const asked: unknown[] = [];
+    const kube = fakeKube(asked);
+    const [first, second] = [createAuthority("first").certificatePem, createAuthority("second").certificatePem];
+    const controlPlane = controlPlaneOf(settings);
+    await using identity = await keepIdentity({
+      settings,
+      controlPlane,
+      roots: first,
+      kube,
+      paths: pathsBelow(directory),
+    });
+    const root = () => Deno.readTextFile(`${directory}/var/run/secrets/istio/root-cert.pem`);
+    await identity.change({ controlPlane, roots: first + second });
+    assert.equal(await root(), first + second);
+    await assert.rejects(identity.change({ controlPlane, roots: "none" }), /without a PEM certificate/);
+    assert.equal(await root(), first + second);
+    assert.equal(asked.length, 1, "the same audience needs no other token");
+    const other = { controlPlane: { ...controlPlane, audience: "other" }, roots: second };
+    const issue = kube.serviceAccountToken;
+    kube.serviceAccountToken = () => Promise.reject(new Error("away"));
+    await assert.rejects(identity.change(other), { message: "away" });
+    kube.serviceAccountToken = issue;
+    await identity.change(other);
+    assert.deepEqual(asked.at(-1), [{ namespace: "ns", name: "default" }, "other", 43_200]);
+    assert.equal(asked.length, 2);
+  }));
+
 Deno.test("identity: a place that cannot be written is a Problem, and no timer stays behind", () =>
   inDirectory(async (directory) => {
     await Deno.writeTextFile(`${directory}/etc`, "a file where a directory is wanted");

@@ -4,7 +4,7 @@ import { logger } from "../base/log.ts";
 import type { KubeClient } from "../kube/mod.ts";
 import type { ControlPlane } from "../mesh/mod.ts";
 import type { Settings } from "../settings/mod.ts";
-import { keepToken, type KeptToken } from "./keep_token.ts";
+import { keepToken } from "./keep_token.ts";
 import { podLabels, serializeLabels } from "./labels.ts";
 import { type Paths, PROXY_USER } from "./paths.ts";
 import { checkRoots } from "./roots.ts";
@@ -13,6 +13,17 @@ const log = logger("krun", "identity");
 
 /** Istio asks for 12 hours where a kubelet would project the token; the server may give less. */
 const LIFETIME_SECONDS = 12 * 3_600;
+
+/** The workload's files, kept fresh. */
+export interface Identity extends AsyncDisposable {
+  /** When the token in the file ends, milliseconds since 1970. */
+  tokenExpiresAt(): number;
+  /**
+   * Takes over another control plane and its roots: pilot-agent reads a changed root file by itself.
+   * @throws {Problem} the roots are not certificates, a file cannot be written, no token for the new audience; the old ones stay
+   */
+  change(to: { controlPlane: ControlPlane; roots: string }): Promise<void>;
+}
 
 /**
  * Brings about everything that pilot-agent reads as files, and keeps the token fresh until disposed.
@@ -27,15 +38,15 @@ export async function keepIdentity(
     kube: KubeClient;
     paths: Paths;
   },
-): Promise<KeptToken> {
+): Promise<Identity> {
   const { settings, controlPlane, kube, paths } = options;
   const facts = options.roots ? checkRoots(options.roots) : [];
   const account = { namespace: settings.namespace, name: settings.serviceAccount };
   const ours = { owner: PROXY_USER };
+  let { audience } = controlPlane;
   const kept = keepToken({
     path: paths.token,
-    issue: (signal) =>
-      kube.serviceAccountToken(account, controlPlane.audience, LIFETIME_SECONDS, signal ? { signal } : {}),
+    issue: (signal) => kube.serviceAccountToken(account, audience, LIFETIME_SECONDS, signal ? { signal } : {}),
   });
   kept.catch(() => {}); // awaited below, whatever fails before
   try {
@@ -59,7 +70,27 @@ export async function keepIdentity(
       roots: facts.map(({ subject, notAfter }) => `${subject} until ${new Date(notAfter).toISOString()}`),
     },
   );
-  return token;
+  let { roots } = options;
+  return {
+    tokenExpiresAt: () => token.expiresAt(),
+    async change(to) {
+      if (to.roots !== roots && to.roots) {
+        checkRoots(to.roots);
+        await writeAtomically(paths.root, to.roots, ours);
+        roots = to.roots;
+      }
+      if (to.controlPlane.audience === audience) return;
+      const before = audience;
+      audience = to.controlPlane.audience;
+      try {
+        await token.renewNow();
+      } catch (error) {
+        audience = before;
+        throw error;
+      }
+    },
+    [Symbol.asyncDispose]: () => token[Symbol.asyncDispose](),
+  };
 }
 
 /** The agent writes into these itself. */

@@ -29,6 +29,8 @@ function afterTimeout(ms: number, run: () => void): () => void {
 export interface KeptToken extends AsyncDisposable {
   /** When the token in the file ends, milliseconds since 1970. */
   expiresAt(): number;
+  /** Another token at once. @throws what `issue` throws; the old one stays */
+  renewNow(): Promise<void>;
 }
 
 /**
@@ -81,6 +83,16 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
 
   return {
     expiresAt: () => current.expiresAt,
+    async renewNow() {
+      callOff();
+      await running;
+      callOff(); // what that has planned
+      try {
+        current = await issueAndWrite();
+      } finally {
+        plan(renewAfterMs(current, options.random));
+      }
+    },
     async [Symbol.asyncDispose]() {
       stop.abort(new Error("krun ends"));
       callOff();

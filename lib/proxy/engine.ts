@@ -10,6 +10,8 @@ export interface RunningProxy extends AsyncDisposable {
   readonly pids: readonly number[];
   /** Tells inbound peers to take their next request elsewhere; what is open goes on. Never throws. */
   drain(): Promise<void>;
+  /** Ends it and starts it again, with the settings of then; missing where nothing of it depends on the mesh. */
+  readonly restart?: ((why: string) => void) | undefined;
   /** Whether it runs now, and how often it was started again. */
   readonly health: { readonly up: boolean; readonly restarts: number };
   /** Settles, with the reason, when it ends though nobody asked it to. */

@@ -16,7 +16,7 @@ export interface KeepRunningOptions {
 }
 
 /**
- * Starts a proxy, and starts it again, with back-off, whenever it ends by itself. The app is left alone meanwhile; a tunnel to the proxy's
+ * Starts a proxy, and starts it again, with back-off, whenever it ends by itself, or at once when asked to. The app is left alone meanwhile; a tunnel to the proxy's
  * port is answered with 503 until it is back.
  * @throws the first start's error
  */
@@ -32,16 +32,23 @@ export async function keepRunning(
   let up = true;
   const stop = new AbortController();
   const stopped = aborted(stop.signal);
+  let asked = Promise.withResolvers<string>();
   const following = follow();
 
   async function follow(): Promise<void> {
     while (!stop.signal.aborted) {
-      const reason = await Promise.race([current.ended, stopped]);
+      const wish = asked.promise.then((why) => ({ why }));
+      const reason = await Promise.race([current.ended, wish, stopped]);
       if (reason === undefined) return;
       up = false;
-      failures = now() - startedAt > STABLE_MS ? 1 : failures + 1;
-      const pauseMs = Math.round(waitMs(failures));
-      log.error(`the proxy has ended and is started again in ${pauseMs} ms: ${reason}`);
+      let pauseMs = 0;
+      if (typeof reason === "object") {
+        log.info(`the proxy is started again: ${reason.why}`);
+      } else {
+        failures = now() - startedAt > STABLE_MS ? 1 : failures + 1;
+        pauseMs = Math.round(waitMs(failures));
+        log.error(`the proxy has ended and is started again in ${pauseMs} ms: ${reason}`);
+      }
       await current[Symbol.asyncDispose](); // what it left behind holds its ports
       await restart(pauseMs);
     }
@@ -51,6 +58,7 @@ export async function keepRunning(
     for (;;) {
       await pause(pauseMs, stop.signal).catch(() => {}); // aborted: seen below
       if (stop.signal.aborted) return;
+      asked = Promise.withResolvers(); // what was wished up to now is granted by this start
       try {
         current = await start(stop.signal);
         startedAt = now();
@@ -76,6 +84,7 @@ export async function keepRunning(
     inboundPort: current.inboundPort,
     ended: new Promise(() => {}),
     drain: () => current.drain(),
+    restart: (why) => asked.resolve(why),
     get health() {
       return { up, restarts };
     },

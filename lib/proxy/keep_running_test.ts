@@ -78,3 +78,25 @@ Deno.test("the first start's error is the caller's; an end during a wait is at o
   await turns();
   await proxy[Symbol.asyncDispose]();
 });
+
+Deno.test("a proxy that is asked to is started again at once, and asking twice while it starts is asking once more", async () => {
+  const started: FakeProxy[] = [];
+  const waits: number[] = [];
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const proxy = await keepRunning(async () => {
+    if (started.length === 1) await gate;
+    started.push(new FakeProxy([started.length + 100]));
+    return started.at(-1)!;
+  }, { signal: new AbortController().signal, waitMs: (failures) => (waits.push(failures), 0) });
+  proxy.restart!("first");
+  await turns();
+  assert.deepEqual(proxy.health, { up: false, restarts: 0 });
+  assert.equal(started[0]!.disposed, 1, "ended before its successor starts");
+  proxy.restart!("second");
+  proxy.restart!("third");
+  open();
+  await turns();
+  assert.deepEqual(proxy.health, { up: true, restarts: 2 });
+  assert.deepEqual([started.map(({ disposed }) => disposed), proxy.pids, waits], [[1, 1, 0], [102], []]);
+  await proxy[Symbol.asyncDispose]();
+});

@@ -64,6 +64,12 @@ export const TABLE = {
     "ISTIO_META_CLUSTER_ID",
     "id of the cluster in istiod; default: Kubernetes, or cn-P-L-C when managed",
   ),
+  meshEnvPollMs: integer(
+    "KRUN_MESH_ENV_POLL_MS",
+    "milliseconds from one reading of mesh-env to the next; 0 reads it at the start alone",
+    { from: 0, to: 86_400_000 },
+    { fallback: 60_000 },
+  ),
   caPool: text("CA_POOL", "CA Service pool that signs the certificates"),
 
   meshRequired: toggle("MESH_REQUIRED", "false lets the app start alone where the mesh cannot be joined", {
