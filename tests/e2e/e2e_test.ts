@@ -9,6 +9,7 @@ import { inbound } from "./inbound_steps.ts";
 import { sameAnswersAsEmulated } from "./kube_steps.ts";
 import { life } from "./life_steps.ts";
 import { matrix } from "./matrix_steps.ts";
+import { meshEnvChanges } from "./mesh_env_steps.ts";
 import { outbound } from "./outbound_steps.ts";
 import { sidecarContainer } from "./sidecar_container_steps.ts";
 import { tunnels } from "./tunnel_steps.ts";
@@ -56,6 +57,10 @@ Deno.test({
       });
       await step(`${runtime}: the containers people run`, (t) => matrix(world, runtime, timed(t)));
       await step(`${runtime}: an app that knows no proxy`, (t) => capture(world, runtime, timed(t)));
+      await step(
+        `${runtime}: mesh-env changes under an app that runs`,
+        (t) => meshEnvChanges(world, runtime, timed(t)),
+      );
       await step(
         `${runtime}: as on Cloud Run, past a cluster that does not answer`,
         () => asOnCloudRun(world, runtime),
