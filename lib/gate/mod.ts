@@ -2,6 +2,7 @@
 export type {
   Gate,
   GateEngine,
+  GateLimits,
   GateOptions,
   GateRoutes,
   GateStats,
@@ -11,5 +12,6 @@ export type {
   TunnelRoute,
   TunnelRouteLimits,
 } from "./route.ts";
+export { embeddedGate } from "./embedded/engine.ts";
 export { serveGateHttp } from "./http.ts";
 export type { GateStatus, RouteProblem } from "./status.ts";

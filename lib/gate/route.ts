@@ -59,10 +59,10 @@ export interface IdTokens {
 
 /** How a stream through the gate ended. */
 export type TunnelResult =
-  | "ok" // both sides ended, or one reset it
+  | "ok" // both sides ended, one reset it, or its route went
   | "refused" // over a limit
   | "unreachable" // no connection to the front end or to the address in the cluster
-  | "unauthorized" // 401 or 403 of the front end, after one try with a fresh token
+  | "unauthorized" // 401 or 403 of the front end, after one try with a fresh token; or no token is to be had
   | "failed" // any other answer than 200, or cut by the front end
   | "idle"; // nothing was said for too long
 

@@ -22,15 +22,35 @@ export class Http2Client implements ConnectionRole {
   /** Settles when the connection has ended. */
   readonly ended: Promise<void>;
   readonly #connection: Http2Connection;
-  readonly #waiting = new Map<Http2Stream, Waiting>();
+  /** Weak: a stream that its owner resets is never answered. */
+  readonly #waiting = new WeakMap<Http2Stream, Waiting>();
 
   constructor(conn: ByteConn) {
     this.#connection = new Http2Connection(conn, this);
     this.ended = this.#connection.run();
   }
 
+  /** Resolves when the server has said how many streams it allows ({@link maxStreams}), or the connection has ended. */
+  get settled(): Promise<void> {
+    return this.#connection.settled;
+  }
+
+  get maxStreams(): number {
+    return this.#connection.maxStreams;
+  }
+
+  /** False when the server allows no further stream now, and for good after GOAWAY or the connection's end. */
   get canRequest(): boolean {
     return this.#connection.canOpen;
+  }
+
+  /** The server has said GOAWAY: open streams go on, new ones belong on another connection. */
+  get goesAway(): boolean {
+    return this.#connection.peerGoesAway;
+  }
+
+  get isClosed(): boolean {
+    return this.#connection.isClosed;
   }
 
   /** Opens a stream; `answer` rejects with {@link StreamReset} when it is reset first, and `onReset` is called then too. */

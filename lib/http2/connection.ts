@@ -41,6 +41,7 @@ export class Http2Connection implements StreamHost {
   readonly #growth = new GrowthAllowance();
   readonly #peer: PeerSettings = { ...DEFAULT_PEER_SETTINGS };
   readonly #ended = Promise.withResolvers<void>();
+  readonly #settings = Promise.withResolvers<void>();
   #tableDropped = false;
   /** The last stream of the peer's that was announced as taken; none is taken any more. */
   #lastTaken: number | undefined;
@@ -67,6 +68,21 @@ export class Http2Connection implements StreamHost {
 
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  /** Resolves when the peer has said what it allows, or the connection has ended. */
+  get settled(): Promise<void> {
+    return this.#settings.promise;
+  }
+
+  /** Streams that the peer allows at once. */
+  get maxStreams(): number {
+    return this.#peer.maxStreams;
+  }
+
+  /** The peer has said GOAWAY. */
+  get peerGoesAway(): boolean {
+    return this.#peerGoesAway;
   }
 
   /** True while {@link open} may be called. */
@@ -144,6 +160,7 @@ export class Http2Connection implements StreamHost {
     this.#closed = true;
     clearTimeout(this.#headerTimer);
     this.#whenPong?.();
+    this.#settings.resolve();
     if (this.#lastTaken === undefined) this.#sendGoAway(ErrorCode.NO_ERROR);
     for (const stream of this.#streams.all()) stream.receiveReset(ErrorCode.CANCEL);
     const timer = setTimeout(() => closeQuietly(this.#conn), CLOSE_FLUSH_MS);
@@ -239,6 +256,7 @@ export class Http2Connection implements StreamHost {
       },
       newStream: (streamId) => this.#newStream(streamId),
       resetStream: (streamId, code) => this.#resetStream(streamId, code),
+      onSettings: () => this.#settings.resolve(),
       onPong: () => this.#whenPong?.(),
       onGoAway: () => void (this.#peerGoesAway = true),
       onHeaderBlock: (open) => {

@@ -30,6 +30,8 @@ export interface IncomingTarget {
   readonly goingAway: boolean;
   newStream(streamId: number): Http2Stream;
   resetStream(streamId: number, code: number): void;
+  /** The peer has said what it allows. */
+  onSettings(): void;
   /** The peer answered our PING. */
   onPong(): void;
   /** The peer takes no more streams. */
@@ -170,6 +172,7 @@ export class Incoming {
       stream.wake();
     }
     output.frame(SETTINGS_ACK);
+    this.#target.onSettings();
   }
 
   #takePing(header: FrameHeader, payload: Uint8Array): void {
