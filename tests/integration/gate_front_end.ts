@@ -185,6 +185,8 @@ async function relay(stream: Http2Stream, head: RequestHead, upstream: Http2Clie
     await sent;
   } catch (error) {
     if (!(error instanceof StreamReset)) throw error;
+    stream.reset(error.code); // NO_ERROR after a whole answer: no more of the request is wanted
+    far.reset(error.code);
   }
 }
 

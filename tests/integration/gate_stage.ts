@@ -148,7 +148,23 @@ export class Stage implements AsyncDisposable {
     return { client, server };
   }
 
-  /** The other engine may count a little later. */
+  /** So many tunnels, opened at the same time. */
+  async tunnels(count: number): Promise<Tunnel[]> {
+    const clients = await Promise.all(Array.from({ length: count }, async (_, number) => {
+      const client = await this.ask();
+      await writeAll(client, Uint8Array.of(number >> 8, number & 0xff));
+      return client;
+    }));
+    const tunnels: Tunnel[] = [];
+    for (let i = 0; i < count; i++) {
+      const server = await this.web.accept();
+      await readHello(server, WEB);
+      const [high, low] = await readExactly(server, 2);
+      tunnels.push({ client: clients[high! << 8 | low!]!, server });
+    }
+    return tunnels;
+  }
+
   async open(service = "prod/web"): Promise<number> {
     return (await this.gate.stats()).tunnelsOpen.get(service) ?? 0;
   }

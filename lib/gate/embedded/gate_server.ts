@@ -53,18 +53,19 @@ export class GateServer implements GateThread {
     }
   }
 
-  async update(routes: GateRoutes): Promise<void> {
+  update(routes: GateRoutes): Promise<void> {
     this.#tunnels.replace(routes.tunnels);
     this.#istiod.replace(routes.istiod);
     this.#services.replace(routes.services ?? []);
     const all = [...routes.tunnels, ...routes.istiod, ...routes.services ?? []];
     this.#counters.keep(new Set(all.map(({ service }) => service)));
     this.#frontEnds.keep(routes.tunnels);
+    return Promise.resolve();
   }
 
-  async stats(): Promise<GateStats> {
+  stats(): Promise<GateStats> {
     this.#counters.connections = this.#frontEnds.connections;
-    return this.#counters.stats();
+    return Promise.resolve(this.#counters.stats());
   }
 
   async drain(limitMs: number): Promise<void> {

@@ -89,6 +89,7 @@ export class HelloPort {
     const timer = setTimeout(() => this.#waiting.get(conn)?.("slow"), this.#options.helloMs ?? HELLO_MS);
     this.#waiting.set(conn, (kind) => {
       rejected = kind;
+      this.#waiting.delete(conn);
       closeQuietly(conn);
     });
     const reader = new ClientHelloReader();
