@@ -16,13 +16,15 @@ import { grpcBootstrap, noProxy, PORTS } from "../lib/proxy/mod.ts";
 import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
 import type { TunnelEnd } from "../lib/tunnel/mod.ts";
 import {
-  AFTER_APP_MS,
   aloneUnless,
   captureTraffic,
   drainAt,
+  drainMs,
+  drainRest,
   joinMesh,
   type KrunOutside,
   openTunnel,
+  ownGroup,
   reasonNotReady,
   startProxy,
   unlessEnded,
@@ -52,6 +54,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   using _kube = discovery.kube;
   const { settings } = discovery;
   watch.lap("cluster");
+  signals.limitEnd(settings.graceMs);
   const probe = probeOf(settings);
   requireApart(settings);
   if (command.length > 0) await requireFree(settings.appPort);
@@ -91,10 +94,13 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
         capture.use === "iptables" ? {} : proxy.appEnvironment,
       ),
       uid: settings.appUid,
+      signalGroup: ownGroup(settings),
+      graceMs: settings.graceMs,
+      hurry: signals.hurry,
     })
     : undefined;
   using _orphans = reapOrphans(() => [...proxy.pids, ...(app ? [app.pid] : [])]);
-  signals.onEach((signal) => app?.signal(signal));
+  if (app) signals.onEach((signal) => app.signal(signal));
   const ready = waitForApp(probe, {
     limitMs: settings.startupProbeMs,
     appPort: settings.appPort,
@@ -104,14 +110,14 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   const ended = app ? await Promise.race([app.exitCode, ready.then(() => undefined)]) : await ready;
   ready.catch(() => {}); // lost the race against the app's own end
   if (ended !== undefined) {
-    log.error(`the app ended with ${ended} before it was ready on ${describeProbe(probe)}`);
+    if (!signals.first.aborted) log.error(`the app ended with ${ended} before it was ready on ${describeProbe(probe)}`);
     return ended;
   }
   watch.lap("app");
 
   await using _tunnel = tunnel = await openTunnel(settings, proxy);
   isOpen = true;
-  const drained = drainAt(signals.first, tunnel, proxy);
+  const drained = drainAt(signals, drainMs(settings.graceMs), tunnel, proxy);
   watch.lap("tunnel");
   log.info(`${alone ? "alone" : "in the mesh"} after ${watch.totalMs()} ms`, {
     ...watch.laps(),
@@ -119,6 +125,6 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
     ...(tunnel ? { tunnelPort: tunnel.port } : {}),
   });
   const exitCode = await untilEnd(app, proxy, tunnel, signals);
-  await (app ? tunnel?.drain(AFTER_APP_MS) : drained);
+  await (app ? drainRest(signals, tunnel) : drained);
   return exitCode;
 }

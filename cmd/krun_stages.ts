@@ -19,21 +19,36 @@ export interface KrunOutside extends Outside {
   environment: Readonly<Record<string, string>>;
 }
 
-/** Cloud Run kills a container 10 s after SIGTERM; what comes after the tunnels needs a moment too. */
-const DRAIN_MS = 8_000;
+/** Tunnels are cut a while before the app is killed: an app that waits for its last peer then ends by itself. */
+export function drainMs(graceMs: number): number {
+  return Math.max(graceMs / 2, graceMs - 1_000);
+}
+
 /** Without the app a tunnel can only carry the rest of what it said. */
-export const AFTER_APP_MS = 400;
+const AFTER_APP_MS = 400;
 
 /** At the first signal to end: nothing new on 15009, and inbound connections of the mesh are told to go elsewhere. */
-export function drainAt(first: AbortSignal, tunnel: TunnelEnd | undefined, proxy: RunningProxy): Promise<void> {
+export function drainAt(
+  { first, hurry }: Signals,
+  limitMs: number,
+  tunnel: TunnelEnd | undefined,
+  proxy: RunningProxy,
+): Promise<void> {
   return new Promise((resolve) => {
-    const drain = () => {
-      const both = Promise.all([tunnel?.drain(DRAIN_MS), proxy.drain()]);
-      both.then(() => resolve(), () => resolve()); // a tunnel whose thread died is told elsewhere
-    };
-    if (first.aborted) drain();
-    else first.addEventListener("abort", drain, { once: true });
+    const settle = () => resolve(); // a tunnel whose thread died is told elsewhere
+    onAbort(first, () => void Promise.all([tunnel?.drain(limitMs), proxy.drain()]).then(settle, settle));
+    onAbort(hurry, () => void Promise.resolve(tunnel?.drain(0)).then(settle, settle));
   });
+}
+
+/** The rest of what the app said, where nobody hurries. */
+export async function drainRest({ hurry }: Signals, tunnel: TunnelEnd | undefined): Promise<void> {
+  await tunnel?.drain(hurry.aborted ? 0 : AFTER_APP_MS);
+}
+
+function onAbort(signal: AbortSignal, run: () => void): void {
+  if (signal.aborted) run();
+  else signal.addEventListener("abort", run, { once: true });
 }
 
 /** What happens to a stage that fails where `MESH_REQUIRED` is false: `alone` stands in for it, loudly. Wrong use is no such failure. */
@@ -89,7 +104,8 @@ export async function startProxy(
   const tunnel = settings.tunnel === "envoy"
     ? { port: settings.tunnelPort, routes: tunnelRoutes(settings, PORTS.inbound), appPort }
     : undefined;
-  const start = (signal: AbortSignal) => startSidecar({ ...mesh.state(), paths, facts, environment, tunnel }, signal);
+  const start = (signal: AbortSignal) =>
+    startSidecar({ ...mesh.state(), paths, facts, environment, tunnel, hurry: signals.hurry }, signal);
   return await keepRunning(start, { signal: signals.first });
 }
 
@@ -111,6 +127,15 @@ export async function captureTraffic(settings: Settings, joined: boolean, { envi
   }
   if (capture.use === "whitebox") log.info(`whitebox, by the app's proxy variables: ${capture.because}`);
   return capture;
+}
+
+/** Whether the app is to lead a group of its own. Not at a terminal: it would lose that, and with it its keyboard and its signals. */
+export function ownGroup({ signalGroup }: Settings): boolean {
+  const terminal = Deno.stdin.isTerminal();
+  if (signalGroup && terminal) {
+    log.warn("KRUN_SIGNAL_GROUP is left alone at a terminal, whose keys reach all of the group");
+  }
+  return signalGroup && !terminal;
 }
 
 /** 15009 comes last: the front end sends requests as soon as it accepts. */

@@ -1,6 +1,9 @@
 import { mayActAsOthers } from "../base/privilege.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
-import { endProcess, signalQuietly } from "../base/child.ts";
+import { signalGroupQuietly, signalQuietly } from "../base/child.ts";
+import { logger } from "../base/log.ts";
+
+const log = logger("krun", "app");
 
 export interface AppOptions {
   /** Program and arguments. */
@@ -8,6 +11,12 @@ export interface AppOptions {
   environment: Readonly<Record<string, string>>;
   /** `K8S_UID`; only root can become another user. */
   uid?: number | undefined;
+  /** Its signals go to all processes of its group, which it then leads in a session of its own. @default false */
+  signalGroup?: boolean | undefined;
+  /** What disposing leaves it between SIGTERM and SIGKILL. */
+  graceMs: number;
+  /** Aborted, with the reason, when it is to be killed. */
+  hurry: AbortSignal;
 }
 
 /** The app as a child of krun with krun's own standard streams and working directory; disposing it ends it. */
@@ -17,9 +26,6 @@ export interface App extends AsyncDisposable {
   readonly exitCode: Promise<number>;
   signal(signal: Deno.Signal): void;
 }
-
-/** How long disposing waits between SIGTERM and SIGKILL: less than Cloud Run's 10 s. */
-const GRACE_MS = 8_000;
 
 /** @throws {Problem} no such program, or it cannot be executed */
 export function startApp(options: AppOptions): App {
@@ -32,6 +38,7 @@ export function startApp(options: AppOptions): App {
       env: { ...options.environment },
       clearEnv: true,
       ...(uid === undefined ? {} : { uid, gid: uid }),
+      ...(options.signalGroup ? { detached: true } : {}),
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",
@@ -51,16 +58,33 @@ export function startApp(options: AppOptions): App {
     });
   }
   let ended = false;
+  const signal = (signal: Deno.Signal) => {
+    if (ended) return; // its number may be another's
+    if (options.signalGroup) signalGroupQuietly(child.pid, signal);
+    else signalQuietly(child, signal);
+  };
+  const kill = () => {
+    log.warn(`the app has not ended and is killed: ${reasonOf(options.hurry.reason)}`);
+    signal("SIGKILL");
+  };
+  const { hurry } = options;
+  if (hurry.aborted) kill();
+  else hurry.addEventListener("abort", kill, { once: true });
   const exitCode = child.status.then(({ code }) => {
     ended = true;
+    hurry.removeEventListener("abort", kill);
     return code;
   });
   return {
     pid: child.pid,
     exitCode,
-    signal: (signal) => signalQuietly(child, signal),
+    signal,
     async [Symbol.asyncDispose]() {
-      if (!ended) await endProcess(child, GRACE_MS);
+      if (ended) return;
+      signal("SIGTERM");
+      const timer = setTimeout(() => signal("SIGKILL"), options.graceMs);
+      await exitCode;
+      clearTimeout(timer);
     },
   };
 }

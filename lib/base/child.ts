@@ -1,14 +1,22 @@
 import { linesOf } from "./lines.ts";
 import { withDescendants } from "./process_tree.ts";
 
-/** Ends a process that we started: SIGTERM, and SIGKILL when that takes too long. */
-export async function endProcess(child: Deno.ChildProcess, graceMs: number): Promise<Deno.CommandStatus> {
-  signalQuietly(child, "SIGTERM");
-  const timer = setTimeout(() => signalQuietly(child, "SIGKILL"), graceMs);
+/** Ends a process that we started: SIGTERM, and SIGKILL when that takes too long, or when `hurry` is aborted. */
+export async function endProcess(
+  child: Deno.ChildProcess,
+  graceMs: number,
+  hurry?: AbortSignal,
+): Promise<Deno.CommandStatus> {
+  const kill = () => signalQuietly(child, "SIGKILL");
+  if (hurry?.aborted) kill();
+  else signalQuietly(child, "SIGTERM");
+  hurry?.addEventListener("abort", kill, { once: true });
+  const timer = setTimeout(kill, graceMs);
   try {
     return await child.status;
   } finally {
     clearTimeout(timer);
+    hurry?.removeEventListener("abort", kill);
   }
 }
 
@@ -16,9 +24,13 @@ export async function endProcess(child: Deno.ChildProcess, graceMs: number): Pro
  * Ends a process that starts others, and then those of them that it left behind. One that has ended by itself must have been started
  * `detached`: then they are told by its session.
  */
-export async function endProcessTree(child: Deno.ChildProcess, graceMs: number): Promise<Deno.CommandStatus> {
+export async function endProcessTree(
+  child: Deno.ChildProcess,
+  graceMs: number,
+  hurry?: AbortSignal,
+): Promise<Deno.CommandStatus> {
   const tree = await withDescendants([child.pid]);
-  const status = await endProcess(child, graceMs);
+  const status = await endProcess(child, graceMs, hurry);
   for (const pid of await withDescendants([child.pid])) tree.add(pid); // started meanwhile
   tree.delete(child.pid);
   for (const pid of tree) {
@@ -34,6 +46,13 @@ export function signalQuietly(child: Deno.ChildProcess, signal: Deno.Signal): vo
   try {
     child.kill(signal);
   } catch { /* it has ended */ }
+}
+
+/** The same for a group of processes (kill(2): the negative number of its leader), as long as one of them is there. */
+export function signalGroupQuietly(leader: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(-leader, signal);
+  } catch { /* all have ended */ }
 }
 
 /** Hands each line of a child's outputs to `take`, and keeps the last ones for an error message. */

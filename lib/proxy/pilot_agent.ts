@@ -22,6 +22,8 @@ export interface PilotAgentOptions extends Omit<AgentOptions, "bootstrapOverride
   pilotAgent: string;
   /** Listeners and clusters of ours for Envoy's bootstrap; `undefined` for none. */
   bootstrap?: BootstrapResources | undefined;
+  /** Aborted when its end is not to be waited for. */
+  hurry?: AbortSignal | undefined;
   /** Path of the merged override. */
   overrideFile: string;
 }
@@ -74,7 +76,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     health: { up: true, restarts: 0 },
     async [Symbol.asyncDispose]() {
       asked = true;
-      await endProcessTree(child, GRACE_MS);
+      await endProcessTree(child, GRACE_MS, options.hurry);
       await output.settle();
     },
   };

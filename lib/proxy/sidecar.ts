@@ -25,6 +25,8 @@ export interface SidecarOptions {
   paths: Paths;
   facts: InstanceFacts | undefined;
   environment: Readonly<Record<string, string>>;
+  /** Aborted when its end is not to be waited for. */
+  hurry?: AbortSignal | undefined;
   /** Given where Envoy is to serve the tunnel's end too. */
   tunnel?: TunnelOptions | undefined;
 }

@@ -132,6 +132,16 @@ export const TABLE = {
   // the app
   appPort: integer("PORT_http", "port the app listens on", PORT, { flag: "app-port", fallback: 8_080 }),
   appUid: integer("K8S_UID", "user id to run the app as, where krun runs as root", { from: 0, to: 4_294_967_294 }),
+  signalGroup: toggle("KRUN_SIGNAL_GROUP", "signals go to all of the app's process group, e.g. a script's children", {
+    flag: "signal-group",
+    fallback: false,
+  }),
+  graceMs: integer(
+    "KRUN_GRACE_MS",
+    "milliseconds from SIGTERM until an app that has not ended is killed; Cloud Run kills everything after 10 s",
+    { from: 100, to: 3_600_000 },
+    { fallback: 9_000 },
+  ),
   startupProbeHttp: text("startupProbe.http", "URL that answers 2xx or 3xx when the app is ready"),
   startupProbeTcp: text("startupProbe.tcp", "host:port that accepts when the app is ready"),
   startupProbeMs: integer("KRUN_STARTUP_MS", "milliseconds until the app must be ready", { from: 100, to: 3_600_000 }, {

@@ -23,12 +23,14 @@ const MOST_LINGER_BYTES = 4 * 1_048_576;
  * Answers one HTTP/1.1 request and ends the connection: probes come so, and Cloud Run's front end without `--use-http2`.
  * One request a connection leaves no second one to be smuggled; WebSockets and other upgrades pass.
  *
+ * @param holdApp given the connection to the app, which may be closed to end the wait for its answer; returns what lets go of it
  * @param headRead called when the request's head is there
  */
 export async function answerHttp1(
   conn: Deno.TcpConn,
   first: Uint8Array,
   appPort: number,
+  holdApp: (app: Deno.TcpConn) => () => void,
   headRead: () => void,
 ): Promise<void> {
   const exchange: Exchange = { conn, reader: new ByteReader(conn, first), answered: false };
@@ -42,6 +44,7 @@ export async function answerHttp1(
     const framing = requestFraming(head.fields);
     exchange.app = await connectLoopback(appPort).catch(() => undefined);
     if (!exchange.app) return await answerText(conn, 503, APP_DOWN);
+    exchange.letGo = holdApp(exchange.app);
     await forward(exchange, exchange.app, head, framing);
   } catch (error) {
     // What follows the start of an answer would be taken for its rest: it stays short, and the client sees that.
@@ -51,6 +54,7 @@ export async function answerHttp1(
     }
   } finally {
     if (exchange.app) closeQuietly(exchange.app);
+    exchange.letGo?.();
     await closeAfterReading(exchange);
   }
 }
@@ -59,6 +63,7 @@ interface Exchange {
   conn: Deno.TcpConn;
   reader: ByteReader;
   app?: Deno.TcpConn | undefined;
+  letGo?: () => void;
   /** The answer has begun. */
   answered: boolean;
   /** Resolves when nobody reads the request's body any more. */

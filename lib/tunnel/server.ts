@@ -27,6 +27,13 @@ export class TunnelServer {
   readonly #sockets = new Set<Deno.TcpConn>();
   /** Those whose first request's head is not there yet. */
   readonly #silent = new Set<Deno.TcpConn>();
+  /** Connections to the app for requests of HTTP/1.1. */
+  readonly #http1Apps = new Set<Deno.TcpConn>();
+  readonly #holdApp = (app: Deno.TcpConn) => {
+    if (this.#closed) closeQuietly(app);
+    this.#http1Apps.add(app);
+    return () => void this.#http1Apps.delete(app);
+  };
   readonly #connections = new Set<Http2Connection>();
   readonly #running = new Set<Promise<void>>();
   readonly #accepting: Promise<void>;
@@ -65,7 +72,7 @@ export class TunnelServer {
     closeQuietly(this.#listener);
     await this.#accepting;
     await Promise.all([...this.#connections].map((connection) => connection.close()));
-    for (const socket of this.#sockets) closeQuietly(socket);
+    for (const socket of [...this.#sockets, ...this.#http1Apps]) closeQuietly(socket);
     await this.#appHttp2.close();
     await this.#settled();
   }
@@ -107,7 +114,7 @@ export class TunnelServer {
       socket.setNoDelay(true);
       const first = await readPreface(socket);
       if (!first.isHttp2) {
-        return await answerHttp1(socket, first.bytes, this.options.appPort, headRead);
+        return await answerHttp1(socket, first.bytes, this.options.appPort, this.#holdApp, headRead);
       }
       this.#silent.delete(socket);
       const context = { options: this.options, appHttp2: this.#appHttp2, stats: this.stats };

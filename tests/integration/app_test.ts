@@ -1,40 +1,8 @@
 /** The app as krun runs it: after the network, with what it would have had without krun, and ending as it ends. */
 import assert from "node:assert/strict";
 import { startWorld } from "../emulators/world.ts";
+import { inWorld, program, QUIET } from "./app_scene.ts";
 import { freePort, type KrunOptions, runKrun, startKrun, withDirectory } from "./krun_process.ts";
-
-interface Scene {
-  directory: string;
-  appPort: number;
-  environment: Record<string, string>;
-}
-
-async function inWorld(test: (scene: Scene) => Promise<void>): Promise<void> {
-  await withDirectory(async (directory) => {
-    await using world = await startWorld();
-    const appPort = freePort();
-    const environment = {
-      ...world.environment,
-      KRUN_LOG_FORMAT: "text",
-      MESH_BASE_DIR: directory,
-      PORT_http: String(appPort),
-      KRUN_PROXY_PORT: String(freePort()),
-    };
-    await test({ directory, appPort, environment });
-  });
-}
-
-/** A program for Deno that listens on PORT and does `more`. */
-async function program(directory: string, more: string): Promise<string[]> {
-  const path = `${directory}/app.js`;
-  const text = `const say = (text) => Deno.stdout.writeSync(new TextEncoder().encode(text + "\\n"));
-    ${more}
-    Deno.serve({ hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")), onListen() {} }, () => new Response("hello"));`;
-  await Deno.writeTextFile(path, text);
-  return [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", path];
-}
-
-const QUIET = ["--proxy=none", "--tunnel=none"];
 
 Deno.test("app: environment, arguments, working directory and standard streams are its own", () =>
   inWorld(async ({ directory, environment, appPort }) => {

@@ -98,6 +98,23 @@ Deno.test("drain: requests to the app that were accepted are answered, over HTTP
   await http2.close();
 });
 
+Deno.test("drain: requests that the app never answers are cut when the time is over, over HTTP/1.1 and HTTP/2", async () => {
+  using app = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using end = await serve((app.addr as Deno.NetAddr).port);
+  const http1 = await Deno.connect({ hostname: "127.0.0.1", port: end.port });
+  await writeAll(http1, new TextEncoder().encode("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+  const http2 = await connect(end.port);
+  const { answer } = http2.request(post("/x"), true, () => {});
+  answer.catch(() => {});
+  const asked: Deno.Conn[] = [];
+  while (asked.length < 2) asked.push(await app.accept());
+  const tookMs = await took(() => end.drain(200));
+  assert.ok(tookMs < 700, `${tookMs} ms`);
+  assert.equal((await readAll(http1).catch(() => [])).length, 0);
+  [http1, ...asked].forEach(close);
+  await http2.close();
+});
+
 Deno.test("drain: a request of a connection that had said nothing yet is answered if it comes at once", async () => {
   await using end = await serve(1);
   const conn = await Deno.connect({ hostname: "127.0.0.1", port: end.port });
