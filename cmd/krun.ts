@@ -17,7 +17,6 @@ import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
 import type { TunnelEnd } from "../lib/tunnel/mod.ts";
 import {
   aloneUnless,
-  captureTraffic,
   drainAt,
   drainMs,
   drainRest,
@@ -25,12 +24,14 @@ import {
   type KrunOutside,
   openTunnel,
   ownGroup,
+  proxyVariables,
   reasonNotReady,
   startProxy,
   unlessEnded,
   untilEnd,
 } from "./krun_stages.ts";
 import { followMeshEnv } from "./follow_mesh_env.ts";
+import { beginCapture, lookForIptables } from "./capture_stage.ts";
 import { listenForSignals } from "./signals.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
@@ -45,6 +46,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   using signals = listenForSignals();
   const watch = new Stopwatch();
   const given = resolve([flagLayer(outside.flags), ...environmentLayers(outside.environment)]);
+  const look = lookForIptables(given, outside.environment);
   let alone = false;
   const orAlone = aloneUnless(given.meshRequired, () => alone = true);
   const discovery = await orAlone(
@@ -62,6 +64,12 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   const paths = pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));
   await using mesh = await orAlone(unlessEnded(signals, joinMesh(discovery, paths)), undefined);
   watch.lap("identity");
+  await using rules = beginCapture({
+    settings,
+    environment: outside.environment,
+    look,
+    early: command.length > 0 && !!mesh,
+  });
   // Not left alone when a signal comes: it ends its own processes first.
   await using proxy = await orAlone(startProxy(discovery, mesh, paths, outside, signals), noProxy(PORTS.inbound));
   signals.first.throwIfAborted();
@@ -82,7 +90,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
     }),
     quit: () => signals.quit(),
   });
-  await using capture = await captureTraffic(settings, mesh !== undefined, outside);
+  await using capture = await rules.inForce(mesh !== undefined && !alone);
   watch.lap("capture");
 
   await using app = command.length > 0
@@ -91,7 +99,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
       environment: appEnvironment(
         outside.environment,
         { port: settings.appPort, grpcBootstrap: grpcBootstrap(settings, paths) },
-        capture.use === "iptables" ? {} : proxy.appEnvironment,
+        await proxyVariables(settings, capture, proxy),
       ),
       uid: settings.appUid,
       signalGroup: ownGroup(settings),

@@ -2,14 +2,13 @@
 import { Problem, UsageError } from "../lib/base/errors.ts";
 import { logger } from "../lib/base/log.ts";
 import type { App } from "../lib/app/mod.ts";
-import { captureSettingsHere, startCapture } from "../lib/capture/mod.ts";
+import type { Capture, NoCapture } from "../lib/capture/mod.ts";
 import type { Discovery, Outside } from "../lib/cluster/mod.ts";
 import { keepIdentity, type Paths } from "../lib/identity/mod.ts";
 import { controlPlaneOf, type MeshState, rootsOf } from "../lib/mesh/mod.ts";
 import { keepRunning, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
 import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
-import { captureVariables } from "./capture_variables.ts";
 import type { Interrupted, Signals } from "./signals.ts";
 
 const log = logger("krun");
@@ -110,23 +109,17 @@ export async function startProxy(
 }
 
 /**
- * Leads the app's traffic to the proxy by iptables where that is wanted and can be had. By itself only in a container: elsewhere the
- * rules would be the whole machine's.
+ * Variables by which the app finds the proxy, once the mesh is found there. With iptables it needs none, and waits only where MESH_FORWARD
+ * leads it to the same proxy.
  */
-export async function captureTraffic(settings: Settings, joined: boolean, { environment }: KrunOutside) {
-  const ownNetwork = Deno.pid === 1 || environment["K_SERVICE"] !== undefined;
-  const wanted = settings.proxy === "envoy" && joined ? settings.capture : "none";
-  const mode = wanted === "auto" && !ownNetwork ? "whitebox" : wanted;
-  const variables = captureVariables({ ...environment, ...settings.others });
-  const capture = await startCapture(mode, {
-    settings: await captureSettingsHere(variables),
-    interceptionMode: settings.interceptionMode,
-  });
-  if (capture.use === "iptables") {
-    log.info(`the app's traffic is captured by ${capture.program}`, { ipv6: capture.ipv6 });
-  }
-  if (capture.use === "whitebox") log.info(`whitebox, by the app's proxy variables: ${capture.because}`);
-  return capture;
+export async function proxyVariables(
+  settings: Settings,
+  capture: Capture | NoCapture,
+  proxy: RunningProxy,
+): Promise<Readonly<Record<string, string>>> {
+  if (capture.use === "iptables" && !settings.forwards) return {};
+  const variables = await proxy.appEnvironment();
+  return capture.use === "iptables" ? {} : variables;
 }
 
 /** Whether the app is to lead a group of its own. Not at a terminal: it would lose that, and with it its keyboard and its signals. */

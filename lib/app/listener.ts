@@ -36,7 +36,7 @@ export function requireApart(settings: { appPort: number; tunnelPort: number; tu
 
 /** @throws {Problem} another process listens on the app's port before the app was started */
 export async function requireFree(port: number): Promise<void> {
-  if (!await accepts(port) && !await accepts(port, "::1")) return;
+  if (!(await Promise.all([accepts(port), accepts(port, "::1")])).includes(true)) return;
   throw new Problem({
     tried: `keep port ${port} for the app`,
     got: "the port is taken: something listens on it before the app was started",

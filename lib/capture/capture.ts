@@ -1,7 +1,7 @@
 import { Problem, reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import { makeRules, type RuleSets } from "./apply.ts";
-import { type Backend, probeBackends, programOf } from "./backend.ts";
+import { type Backend, type Probe, probeBackends, programOf } from "./backend.ts";
 import { cannotCapture, type CaptureMode, decideCapture, decideUnseen } from "./decide.ts";
 import { differences } from "./differences.ts";
 import { FAMILIES } from "./family.ts";
@@ -63,6 +63,19 @@ export async function applyCapture(backend: Backend, options: CaptureOptions): P
   };
 }
 
+/** Finds a back end that works here, {@link probeBackends}. */
+export type LookForIptables = (preference: CaptureSettings["backend"]) => Promise<Probe>;
+
+/** A look that is not taken twice: asked early, its answer is there when it is needed. */
+export function lookOnce(run: Run = runHere): LookForIptables {
+  const taken = new Map<CaptureSettings["backend"], Promise<Probe>>();
+  return (preference) => {
+    const look = taken.get(preference) ?? probeBackends(run, preference);
+    taken.set(preference, look);
+    return look;
+  };
+}
+
 /**
  * Capture as `mode` asks for it: rules, or the reason why not. What a probe cannot see (a module that the kernel lacks)
  * shows when the rules are made, and counts the same.
@@ -71,11 +84,16 @@ export async function applyCapture(backend: Backend, options: CaptureOptions): P
  */
 export async function startCapture(
   mode: CaptureMode,
-  options: CaptureOptions & { readonly interceptionMode?: string | undefined },
+  options: CaptureOptions & {
+    readonly interceptionMode?: string | undefined;
+    /** One that may have begun already. */
+    readonly look?: LookForIptables;
+  },
 ): Promise<Capture | NoCapture> {
   const unseen = decideUnseen(mode, options.interceptionMode);
   if (unseen) return nothingToUndo(unseen);
-  const probe = await probeBackends(options.run ?? runHere, options.settings.backend);
+  const { look = lookOnce(options.run) } = options;
+  const probe = await look(options.settings.backend);
   const decision = decideCapture(mode, probe);
   if (decision.use !== "iptables") return nothingToUndo(decision);
   try {

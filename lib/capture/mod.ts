@@ -1,5 +1,13 @@
 /** Transparent capture: rules of iptables that lead the app's traffic to the proxy, and what is used where they cannot be. */
-export { applyCapture, type Capture, type CaptureOptions, type NoCapture, startCapture } from "./capture.ts";
+export {
+  applyCapture,
+  type Capture,
+  type CaptureOptions,
+  type LookForIptables,
+  lookOnce,
+  type NoCapture,
+  startCapture,
+} from "./capture.ts";
 export { type Backend, type Probe, probeBackends } from "./backend.ts";
 export { type CommandOutside, IPTABLES_HELP, iptablesCommand } from "./command.ts";
 export { CAPTURE_MODES, type CaptureDecision, type CaptureMode, decideCapture } from "./decide.ts";

@@ -80,7 +80,7 @@ export async function keepRunning(
     get pids() {
       return current.pids;
     },
-    appEnvironment: current.appEnvironment,
+    appEnvironment: () => current.appEnvironment(),
     inboundPort: current.inboundPort,
     ended: new Promise(() => {}),
     drain: () => current.drain(),

@@ -5,7 +5,6 @@ import { keepRunning } from "./keep_running.ts";
 /** A proxy that ends when it is told to. */
 class FakeProxy implements RunningProxy {
   readonly name = "fake";
-  readonly appEnvironment = {};
   readonly inboundPort = 15_003;
   readonly health = { up: true, restarts: 0 };
   readonly ended: Promise<string>;
@@ -15,6 +14,9 @@ class FakeProxy implements RunningProxy {
     const { promise, resolve } = Promise.withResolvers<string>();
     this.ended = promise;
     this.end = resolve;
+  }
+  appEnvironment(): Promise<Record<string, string>> {
+    return Promise.resolve({});
   }
   drain(): Promise<void> {
     return Promise.resolve();

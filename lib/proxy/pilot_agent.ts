@@ -68,7 +68,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   });
   const running: RunningProxy = {
     name: `pilot-agent with ${options.envoy}`,
-    appEnvironment: {},
+    appEnvironment: () => Promise.resolve({}),
     inboundPort: PORTS.inbound,
     pids: [child.pid],
     ended: new Promise((resolve) => void endedEarly.then((reason) => asked || resolve(reason))),

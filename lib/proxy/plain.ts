@@ -11,7 +11,7 @@ export async function startPlainProxy(
   logger("krun", "proxy").warn("plain forward proxy: no mTLS, no routes of the mesh, no policies (--proxy=plain)");
   return {
     name: "plain forward proxy",
-    appEnvironment: whiteboxAppEnvironment(options.environment, proxy.port),
+    appEnvironment: () => Promise.resolve(whiteboxAppEnvironment(options.environment, proxy.port)),
     inboundPort: options.appPort,
     pids: [],
     ended: new Promise(() => {}),
@@ -25,7 +25,7 @@ export async function startPlainProxy(
 export function noProxy(appPort: number): RunningProxy {
   return {
     name: "none",
-    appEnvironment: {},
+    appEnvironment: () => Promise.resolve({}),
     inboundPort: appPort,
     pids: [],
     ended: new Promise(() => {}),

@@ -1,5 +1,6 @@
 import { makeDirectory } from "../base/atomic_file.ts";
-import { UsageError } from "../base/errors.ts";
+import { reasonOf, UsageError } from "../base/errors.ts";
+import { logger } from "../base/log.ts";
 import type { InstanceFacts, Settings } from "../settings/mod.ts";
 import type { ControlPlane } from "../mesh/mod.ts";
 import { type Paths, PROXY_USER } from "../identity/mod.ts";
@@ -19,6 +20,8 @@ import {
   writeInitialFiles,
 } from "./whitebox/mod.ts";
 
+const log = logger("krun", "proxy");
+
 export interface SidecarOptions {
   settings: Settings;
   controlPlane: ControlPlane;
@@ -32,7 +35,8 @@ export interface SidecarOptions {
 }
 
 /**
- * The mesh's proxy: pilot-agent with Envoy, with the proxy of whitebox mode unless capture is off. Returns when the app may use it.
+ * The mesh's proxy: pilot-agent with Envoy, with the proxy of whitebox mode unless capture is off. Returns when Envoy has its configuration
+ * from istiod; `appEnvironment` waits until whitebox mode works too.
  * @throws {Problem} no pilot-agent or Envoy, or they do not get ready
  */
 export async function startSidecar(options: SidecarOptions, signal: AbortSignal): Promise<RunningProxy> {
@@ -62,20 +66,23 @@ export async function startSidecar(options: SidecarOptions, signal: AbortSignal)
     bootstrap: parts.length > 0 ? merge(parts) : undefined,
   }, signal);
   if (!whitebox) return agent;
-  try {
-    const watch = await whitebox.watch();
-    return {
-      ...agent,
-      appEnvironment: whiteboxAppEnvironment(environment, settings.proxyPort),
-      async [Symbol.asyncDispose]() {
-        await watch[Symbol.asyncDispose]();
-        await agent[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await agent[Symbol.asyncDispose]();
-    throw error;
-  }
+  const watch = whitebox.watch();
+  let ending = false;
+  watch.ready.catch((error) => {
+    if (!ending) log.error(`port ${settings.proxyPort} does not know the mesh: ${reasonOf(error)}`);
+  });
+  return {
+    ...agent,
+    async appEnvironment() {
+      await watch.ready;
+      return whiteboxAppEnvironment(environment, settings.proxyPort);
+    },
+    async [Symbol.asyncDispose]() {
+      ending = true;
+      await watch[Symbol.asyncDispose]();
+      await agent[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** Everything of whitebox mode that is known before Envoy starts. */

@@ -13,7 +13,7 @@ export interface WatchOptions extends FileOptions {
   extraPorts?: readonly number[];
   /** @default {envoyAdmin()} at 127.0.0.1:15000 */
   admin?: EnvoyAdmin;
-  /** How long {@link watchWhitebox} waits until Envoy works with what was learnt. @default {10_000} */
+  /** How long Envoy has until it works with what was learnt first. @default {10_000} */
   readyTimeoutMs?: number;
   /** Time between two looks while the mesh is unchanged. @default {5_000} */
   intervalMs?: number;
@@ -26,12 +26,18 @@ export interface WatchOptions extends FileOptions {
 
 /** The proxy's routes, kept in step with the mesh until it is disposed of. */
 export interface WhiteboxWatch extends AsyncDisposable {
+  /**
+   * Resolves as soon as Envoy works with the files and has istiod's routes: an app started after that finds the mesh.
+   * Rejects with a {@link Problem} when Envoy doesn't take them within `readyTimeoutMs`.
+   */
+  readonly ready: Promise<void>;
   /** What Envoy works with now. */
   readonly ports: MeshPorts;
 }
 
-/** Time between two looks while Envoy hasn't yet taken what was written, and just after the start. */
-const FAST_MS = 50;
+/** Time between two looks while Envoy hasn't yet taken what was written: an app waits for it, and Envoy takes milliseconds. */
+const FIRST_LOOK_MS = 2;
+const LONGEST_LOOK_MS = 50;
 /** The first seconds of a sidecar are when istiod's answers come in parts. */
 const EAGER_FOR_MS = 10_000;
 const EAGER_MS = 500;
@@ -39,22 +45,15 @@ const EAGER_MS = 500;
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /**
- * Learns the mesh's ports from a ready Envoy, writes the files, and returns as soon as Envoy works with them and has istiod's routes: an app started
- * after that finds the mesh. From then on the files follow the mesh. An Envoy that is away for a while (restart) is waited for.
- * @throws {Problem} when Envoy doesn't take them within `readyTimeoutMs`
+ * Learns the mesh's ports from a ready Envoy and writes the files. From then on the files follow the mesh. An Envoy that is away for a while (restart) is
+ * waited for.
  */
-export async function watchWhitebox(options: WatchOptions): Promise<WhiteboxWatch> {
-  const follower = new Follower(options);
-  try {
-    await follower.start();
-  } catch (error) {
-    await follower[Symbol.asyncDispose]();
-    throw error;
-  }
-  return follower;
+export function watchWhitebox(options: WatchOptions): WhiteboxWatch {
+  return new Follower(options);
 }
 
 class Follower implements WhiteboxWatch {
+  readonly ready: Promise<void>;
   ports: MeshPorts = NOTHING_LEARNT;
   readonly #options: WatchOptions;
   readonly #admin: EnvoyAdmin;
@@ -68,7 +67,7 @@ class Follower implements WhiteboxWatch {
   #late: ReadonlySet<number> = new Set();
   /** Versions of the files as they are, by path. */
   readonly #written = new Map<string, string>();
-  #following: Promise<void> = Promise.resolve();
+  readonly #following: Promise<void>;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -77,12 +76,8 @@ class Follower implements WhiteboxWatch {
     this.#now = options.now ?? (() => performance.now());
     this.#write = options.writeFile ?? writeAtomically;
     this.#log = options.log ?? logger("krun", "whitebox");
-  }
-
-  async start(): Promise<void> {
-    const timeoutMs = this.#options.readyTimeoutMs ?? 10_000;
-    await this.#look(timeoutMs);
-    this.#following = this.#follow();
+    this.ready = this.#look(options.readyTimeoutMs ?? 10_000);
+    this.#following = this.ready.then(() => this.#follow(), () => {}); // who awaits `ready` learns why
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -157,12 +152,12 @@ class Follower implements WhiteboxWatch {
   /** Waits for istiod's routes of `ports`. One port that istiod has nothing for must not keep the app from starting, so this ends without it. */
   async #lateRoutes(timeoutMs: number, ports: readonly number[]): Promise<ReadonlySet<number>> {
     const deadline = this.#now() + timeoutMs;
-    for (;;) {
+    for (let waitMs = FIRST_LOOK_MS;; waitMs = longer(waitMs)) {
       const { routes } = await this.#admin.taken(this.#answerSignal());
       const late = ports.filter((port) => !routes.has(`${port}`));
       const unexpected = late.filter((port) => !this.#late.has(port));
       if (unexpected.length > 0 && this.#now() < deadline) {
-        await this.#sleep(FAST_MS, this.#stopped.signal);
+        await this.#sleep(waitMs, this.#stopped.signal);
         continue;
       }
       if (unexpected.length > 0) {
@@ -179,7 +174,7 @@ class Follower implements WhiteboxWatch {
     missing: (taken: Awaited<ReturnType<EnvoyAdmin["taken"]>>) => string[],
   ): Promise<void> {
     const deadline = this.#now() + timeoutMs;
-    for (;;) {
+    for (let waitMs = FIRST_LOOK_MS;; waitMs = longer(waitMs)) {
       const lacking = missing(await this.#admin.taken(this.#answerSignal()));
       if (lacking.length === 0) return;
       if (this.#now() >= deadline) {
@@ -189,11 +184,15 @@ class Follower implements WhiteboxWatch {
           fix: "look for rejected configuration in Envoy's log, and at http://127.0.0.1:15000/config_dump",
         });
       }
-      await this.#sleep(FAST_MS, this.#stopped.signal);
+      await this.#sleep(waitMs, this.#stopped.signal);
     }
   }
 
   #answerSignal(): AbortSignal {
     return AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
   }
+}
+
+function longer(waitMs: number): number {
+  return Math.min(LONGEST_LOOK_MS, waitMs * 1.5);
 }

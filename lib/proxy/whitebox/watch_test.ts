@@ -88,7 +88,8 @@ function fake(envoy: FakeEnvoy) {
 Deno.test("returns when Envoy works with the files, scopes first", async () => {
   const envoy = new FakeEnvoy();
   const { options } = fake(envoy);
-  await using watch = await watchWhitebox(options);
+  await using watch = watchWhitebox(options);
+  await watch.ready;
   deepEqual(envoy.writes, ["scopes.json", "lua.json"]);
   deepEqual(watch.ports.httpPorts, [80]);
 });
@@ -96,7 +97,8 @@ Deno.test("returns when Envoy works with the files, scopes first", async () => {
 Deno.test("follows the mesh, asks for little while nothing changes, and looks less often later", async () => {
   const envoy = new FakeEnvoy();
   const { options, slept, turn } = fake(envoy);
-  await using watch = await watchWhitebox(options);
+  await using watch = watchWhitebox(options);
+  await watch.ready;
   await turn();
   equal(envoy.dumpsAsked, 1);
   envoy.writes = [];
@@ -113,7 +115,8 @@ Deno.test("follows the mesh, asks for little while nothing changes, and looks le
 Deno.test("waits for an Envoy that is away", async () => {
   const envoy = new FakeEnvoy();
   const { options, turn } = fake(envoy);
-  await using watch = await watchWhitebox(options);
+  await using watch = watchWhitebox(options);
+  await watch.ready;
   envoy.away = true;
   await turn();
   await turn();
@@ -127,7 +130,8 @@ Deno.test("does without a port that istiod has no routes for, until it has", asy
   const envoy = new FakeEnvoy();
   envoy.ports = [80, 82];
   const { options, turn } = fake(envoy);
-  await using _watch = await watchWhitebox(options);
+  await using watch = watchWhitebox(options);
+  await watch.ready;
   const lua = () => envoy.files.get("/w/lua.json")!;
   equal(lua().includes("[[80]]"), true);
   envoy.routes.push("82");
@@ -138,5 +142,6 @@ Deno.test("does without a port that istiod has no routes for, until it has", asy
 Deno.test("says what is missing when Envoy takes nothing", async () => {
   const envoy = new FakeEnvoy();
   envoy.takesAfter = 1_000_000;
-  await rejects(watchWhitebox(fake(envoy).options), /still without the scopes/);
+  await using watch = watchWhitebox(fake(envoy).options);
+  await rejects(watch.ready, /still without the scopes/);
 });
