@@ -1,6 +1,7 @@
 import { Problem, UsageError } from "../lib/base/errors.ts";
 import { redact } from "../lib/base/secret.ts";
 import { logger, setUpLogging } from "../lib/base/log.ts";
+import { warmUpTls } from "../lib/base/warm_up.ts";
 import { VERSION } from "../lib/base/version.ts";
 import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
 import { captureVariables } from "./capture_variables.ts";
@@ -66,6 +67,7 @@ async function runKrun(args: readonly string[]): Promise<number> {
     const { config } = await import("./config.ts");
     return await config({ environment, flags }, print, Deno.stdout.isTerminal() && !environment["NO_COLOR"]);
   }
+  warmUpTls(); // while krun's modules load
   const { krun } = await import("./krun.ts");
   return await krun(command, { environment, flags });
 }

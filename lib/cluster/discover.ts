@@ -27,6 +27,7 @@ import {
 import { type Candidate, connect, gkeCandidate } from "./connect.ts";
 import { orderClusters } from "./choose.ts";
 import { meshFile } from "./mesh_file.ts";
+import { noCluster, noneFits } from "./problems.ts";
 import { MESH_ENV, readMeshEnv } from "./mesh_env.ts";
 
 const log = logger("krun", "cluster");
@@ -75,7 +76,13 @@ export async function discover(outside: Outside): Promise<Discovery> {
   // Without one GKE is asked next: its token comes meanwhile, and what is wrong with it is said there.
   const withToken = local ? undefined : credentials().then(async (found) => (await found.accessToken(), found));
   await withToken?.catch(() => {});
-  const facts = await asked;
+  // A namespace that is said already is not the metadata server's to change: the cluster is asked meanwhile.
+  const early = local && isSaid("WORKLOAD_NAMESPACE", layers) ? reach(local, layers, outside) : undefined;
+  early?.catch(() => {}); // awaited below, whatever fails before
+  const facts = await asked.catch((error) => {
+    early?.then(({ kube }) => kube[Symbol.dispose](), () => {});
+    throw error;
+  });
   if (facts) {
     const said = (facts: InstanceFacts) => metadataLayers(facts, outside.environment);
     const isOwn = resolve([...layers, ...said(facts)]).projectId === facts.projectId; // another project has another number
@@ -83,17 +90,8 @@ export async function discover(outside: Outside): Promise<Discovery> {
   } else log.debug(`no metadata server at ${metadata.address}: this is not Google Cloud`);
 
   const candidates = local ?? await googleCandidates(layers, { outside, credentials: withToken!, metadata, facts });
-  const { namespace, clusterBudgetMs, xdsAddress } = resolve(layers);
-  // Of several clusters one without mesh-env is not meant, unless the control plane is known anyway.
-  const isMeant = (found: Layer[]) => found.length > 0 || candidates.length === 1 || xdsAddress !== undefined;
-  const { kube, candidate, first } = await connect(
-    candidates,
-    async (kube, limits) => {
-      const found = await readMeshEnv(kube, namespace, limits);
-      return isMeant(found) ? found : undefined;
-    },
-    { budgetMs: clusterBudgetMs, fetch: outside.fetch },
-  );
+  const { kube, candidate, first } = await (early ?? reach(candidates, layers, outside));
+  const { namespace } = resolve(layers);
   if (candidate.cluster) {
     const project = resolve(layers).projectId!;
     layers.push(gkeLayer({ project, name: candidate.cluster.name, location: candidate.cluster.location }));
@@ -106,6 +104,21 @@ export async function discover(outside: Outside): Promise<Discovery> {
     cluster: candidate.name,
     readAgain: async (signal) => resolve([...layers, ...await readMeshEnv(kube, namespace, { signal })]),
   };
+}
+
+/** Connects to the first of `candidates` that is meant, with what its mesh-env says. */
+function reach(candidates: readonly Candidate[], layers: readonly Layer[], outside: Outside) {
+  const { namespace, clusterBudgetMs, xdsAddress } = resolve(layers);
+  // Of several clusters one without mesh-env is not meant, unless the control plane is known anyway.
+  const isMeant = (found: Layer[]) => found.length > 0 || candidates.length === 1 || xdsAddress !== undefined;
+  return connect(candidates, async (kube, limits) => {
+    const found = await readMeshEnv(kube, namespace, limits);
+    return isMeant(found) ? found : undefined;
+  }, { budgetMs: clusterBudgetMs, fetch: outside.fetch });
+}
+
+function isSaid(variable: string, layers: readonly Layer[]): boolean {
+  return resolve(layers).from[variable]?.source !== "default";
 }
 
 /** What `MESH=gke://…` names goes before single variables of the same source. */
@@ -196,9 +209,7 @@ async function addProjectLabels(
   credentials: GoogleCredentials,
   outside: Outside,
 ): Promise<void> {
-  const { from } = resolve(layers);
-  const said = (variable: string) => from[variable]?.source !== "default";
-  if (said("WORKLOAD_NAMESPACE") && said("CLUSTER_NAME")) return;
+  if (isSaid("WORKLOAD_NAMESPACE", layers) && isSaid("CLUSTER_NAME", layers)) return;
   try {
     const endpoint = outside.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER"];
     layers.push(
@@ -208,30 +219,6 @@ async function addProjectLabels(
     if (!(error instanceof Problem)) throw error;
     log.debug(`project labels are left out: ${reasonOf(error)}`);
   }
-}
-
-function noCluster(metadataAddress: string): Problem {
-  return new Problem({
-    tried: "find a cluster",
-    got: `no KUBECONFIG, no ~/.kube/config, not in a pod, no PROJECT_ID, and no metadata server at ${metadataAddress}`,
-    fix:
-      "set KUBECONFIG, or PROJECT_ID with GOOGLE_APPLICATION_CREDENTIALS, or MESH; XDS_ADDR=- runs the app without a mesh",
-  });
-}
-
-function noneFits(
-  project: string,
-  clusters: readonly { name: string; location: string; status?: string | undefined }[],
-  name: string | undefined,
-  location: string | undefined,
-): Problem {
-  const seen = clusters.map((cluster) => `${cluster.name} in ${cluster.location} (${cluster.status ?? "no status"})`);
-  const wanted = [name && `named ${name}`, location && `in ${location}`].filter(Boolean).join(" ");
-  return new Problem({
-    tried: `choose a RUNNING GKE cluster ${wanted ? `${wanted} ` : ""}in project ${project}`,
-    got: seen.length > 0 ? seen.join(", ") : "no cluster at all",
-    fix: "check PROJECT_ID, CLUSTER_NAME and CLUSTER_LOCATION, or: gcloud container clusters list --project " + project,
-  });
 }
 
 async function ownKubeconfig(environment: Outside["environment"]): Promise<string | undefined> {

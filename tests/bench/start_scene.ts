@@ -1,6 +1,7 @@
 /** One start of a launcher in the emulated world, with the times of what came of it. */
 import { fileURLToPath } from "node:url";
 import { RESOURCES } from "../../lib/proxy/whitebox/names.ts";
+import { kubeconfigOf } from "../emulators/kubeconfig.ts";
 import type { World } from "../emulators/world.ts";
 
 export interface Scene {
@@ -130,22 +131,7 @@ async function envoyAdmin(whitebox: string, url: URL): Promise<Response> {
 async function environmentOf({ world, directory }: Scene, way: Way): Promise<Record<string, string>> {
   if (way === "Cloud Run") return world.environment;
   const path = `${directory}/kubeconfig.json`;
-  const token = world.accessTokens.issue(world.metadata.state.email);
-  const { authority, origin } = world.kubernetes;
-  await Deno.writeTextFile(
-    path,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{
-        name: "bench",
-        cluster: { server: origin, "certificate-authority-data": btoa(authority.certificatePem) },
-      }],
-      users: [{ name: "bench", user: { token } }],
-      contexts: [{ name: "bench", context: { cluster: "bench", user: "bench", namespace: "demo" } }],
-      "current-context": "bench",
-    }),
-  );
+  await Deno.writeTextFile(path, kubeconfigOf(world, "demo"));
   return { KUBECONFIG: path, GCE_METADATA_HOST: "127.0.0.1:9" }; // nobody: a connection is refused at once
 }
 

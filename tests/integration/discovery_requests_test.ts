@@ -5,6 +5,7 @@ import { controlPlaneOf } from "../../lib/mesh/mod.ts";
 import type { FaultRule, Faults } from "../emulators/faults.ts";
 import { startWorld, type World } from "../emulators/world.ts";
 import { find } from "./discovery_scene.ts";
+import { delayAll, wavesOf } from "./waves.ts";
 
 const DELAY_MS = 100;
 
@@ -22,23 +23,11 @@ async function findAndAsk(world: World): Promise<void> {
 Deno.test("discovery: four round trips in depth, the token included", async () => {
   await using world = await startWorld();
   await findAndAsk(world); // loads what is loaded once
-  const { metadata, gke, resourceManager, kubernetes } = world;
-  const all = [metadata, gke, resourceManager, kubernetes].map(({ faults }) => faults);
-  for (const faults of all) {
-    faults.requests.length = 0;
-    faults.add({ match: /./, delayMs: DELAY_MS });
-  }
+  delayAll(world, DELAY_MS);
   const startedAt = performance.now();
   await findAndAsk(world);
   const tookMs = performance.now() - startedAt;
-  const requests = all.flatMap((faults) => faults.requests).sort((a, b) => a.at - b.at);
-  const waves: { at: number; paths: string[] }[] = [];
-  for (const { at, path } of requests) {
-    const wave = waves.at(-1);
-    if (wave && at - wave.at < DELAY_MS) wave.paths.push(path.split("/").at(-1)!);
-    else waves.push({ at, paths: [path.split("/").at(-1)!] });
-  }
-  assert.deepEqual(waves.map(({ paths }) => paths.sort()), [
+  assert.deepEqual(wavesOf(world, DELAY_MS), [
     ["email", "id", "numeric-project-id", "project-id", "region", "token"],
     ["clusters", "demo-project"],
     ["mesh-env", "mesh-env"],
