@@ -140,7 +140,6 @@ export const HELLO_CASES: readonly GateCase[] = [
       for (const conn of junk) conn.close();
       const all = async () => {
         const { slow, malformed } = (await stage.gate.stats()).rejected;
-        console.log(slow, malformed);
         return slow + malformed === 1_000 && slow >= 700;
       };
       await until(all, "all gone, the longest waiting first");
