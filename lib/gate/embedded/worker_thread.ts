@@ -14,7 +14,7 @@ export class WorkerThread implements GateThread {
   readonly #waiting = new Map<number, (reply: Reply) => void>();
   #lastId = 0;
 
-  constructor(calls: ThreadCalls, url: URL = new URL("./worker.ts", import.meta.url)) {
+  constructor(calls: ThreadCalls, url: URL = new URL("./gate_worker.ts", import.meta.url)) {
     this.#calls = calls;
     this.#worker = new Worker(url, { type: "module", name: "gate" });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
