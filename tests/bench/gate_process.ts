@@ -1,0 +1,45 @@
+/**
+ * A gate, or what it is compared with, in a process of its own. Arguments: kind, URL of the front end, port of a plain TCP peer, file
+ * with the front end's roots. Prints its port.
+ */
+import { Secret } from "../../lib/base/secret.ts";
+import * as engines from "../../lib/gate/mod.ts";
+import { BENCH_NAME } from "./gate_peers.ts";
+import { plainEnvoy } from "./plain_envoy.ts";
+
+const { embeddedGate, envoyGate } = engines as typeof engines & { envoyGate(path: string): engines.GateEngine };
+const [kind, url, peerPort, rootsFile] = Deno.args as [string, string, string, string];
+
+if (kind === "plain envoy") {
+  await plainEnvoy(Deno.env.get("ENVOY_BIN")!, Number(peerPort), print);
+} else {
+  const engine = kind === "envoy" ? envoyGate(Deno.env.get("ENVOY_BIN")!) : embeddedGate;
+  const gate = await engine.serve({
+    ports: { tunnels: 0, istiod: 0 },
+    hostname: "127.0.0.1",
+    tokens: {
+      get: () => Promise.resolve({ value: new Secret("benchmark-token"), expiresAt: Date.now() + 3_600_000 }),
+      drop: () => {},
+      onRenewed: () => () => {},
+    },
+    frontEndRoots: await Deno.readTextFile(rootsFile),
+    allowCleartext: true,
+  });
+  await gate.update({
+    tunnels: [{
+      service: "bench/bench",
+      serverNames: [BENCH_NAME],
+      url,
+      audience: "https://bench",
+      path: "/_hbone/15003",
+      limits: { tunnels: 50_000, connectTimeoutMs: 5_000, idleTimeoutMs: 3_600_000 },
+    }],
+    istiod: [],
+  });
+  print(gate.ports.tunnels);
+  await gate.ended;
+}
+
+function print(port: number): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${port}\n`));
+}
