@@ -35,9 +35,14 @@ export interface KrunOptions {
   within?: readonly string[];
 }
 
+/** Program and arguments of `krun ARGS`. */
+export function krunCommand(args: readonly string[]): string[] {
+  return [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}/cmd/main.ts`, "krun", ...args];
+}
+
 /** Starts `krun ARGS` with nothing in its environment but PATH and what is given. */
 export function startKrun(args: readonly string[], options: KrunOptions): KrunProcess {
-  const program = [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}/cmd/main.ts`, "krun", ...args];
+  const program = krunCommand(args);
   const asUser = options.uid === undefined
     ? []
     : ["setpriv", `--reuid=${options.uid}`, `--regid=${options.uid}`, "--clear-groups", ...READ_ONLY];
