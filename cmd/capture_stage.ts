@@ -81,6 +81,6 @@ async function captureTraffic(
 /** By itself only in a container: elsewhere the rules would be the whole machine's. */
 function modeOf(settings: Settings, environment: Environment): Settings["capture"] {
   if (settings.proxy !== "envoy" || settings.xdsAddress === "-") return "none";
-  const ownNetwork = Deno.pid === 1 || environment["K_SERVICE"] !== undefined;
+  const ownNetwork = Deno.pid === 1 || ["K_SERVICE", "CLOUD_RUN_JOB"].some((name) => environment[name] !== undefined);
   return settings.capture === "auto" && !ownNetwork ? "whitebox" : settings.capture;
 }

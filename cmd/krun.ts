@@ -59,7 +59,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   signals.limitEnd(settings.graceMs);
   const probe = probeOf(settings);
   requireApart(settings);
-  if (command.length > 0) await requireFree(settings.appPort);
+  if (command.length > 0 && probe.kind !== "none") await requireFree(settings.appPort);
 
   const paths = pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));
   await using mesh = await orAlone(unlessEnded(signals, joinMesh(discovery, paths)), undefined);

@@ -29,6 +29,8 @@ const PROBES: [settings: Omit<Parameters<typeof probeOf>[0], "appPort">, probe: 
   [{ startupProbeTcp: ":1" }, { kind: "tcp", hostname: "127.0.0.1", port: 1 }],
   [{ startupProbeTcp: "[::1]:1" }, { kind: "tcp", hostname: "::1", port: 1 }],
   [{ startupProbeHttp: "http://h/x", startupProbeTcp: "h:1" }, { kind: "http", url: "http://h/x" }],
+  [{ startupProbeTcp: "-" }, { kind: "none" }],
+  [{ startupProbeHttp: "http://h/x", startupProbeTcp: "-" }, { kind: "http", url: "http://h/x" }],
   [{ startupProbeTcp: "h" }, undefined],
   [{ startupProbeTcp: "h:0" }, undefined],
   [{ startupProbeTcp: "h:65536" }, undefined],

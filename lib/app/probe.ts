@@ -4,7 +4,8 @@ import { accepts, ownedBy } from "./listener.ts";
 
 export type Probe =
   | { kind: "http"; url: string }
-  | { kind: "tcp"; hostname: string; port: number };
+  | { kind: "tcp"; hostname: string; port: number }
+  | { kind: "none" };
 
 export interface ProbeSettings {
   startupProbeHttp?: string | undefined;
@@ -12,7 +13,7 @@ export interface ProbeSettings {
   appPort: number;
 }
 
-/** `startupProbe.http`, else `startupProbe.tcp`, else TCP to the app's port. @throws {UsageError} */
+/** `startupProbe.http`, else `startupProbe.tcp` (`-` for none), else TCP to the app's port. @throws {UsageError} */
 export function probeOf(settings: ProbeSettings): Probe {
   const { startupProbeHttp: url, startupProbeTcp: address, appPort } = settings;
   if (url) {
@@ -20,21 +21,23 @@ export function probeOf(settings: ProbeSettings): Probe {
     throw new UsageError({ tried: "read setting startupProbe.http", got: `"${url}"`, fix: "give an http:// URL" });
   }
   if (!address) return { kind: "tcp", hostname: "127.0.0.1", port: appPort };
+  if (address === "-") return { kind: "none" };
   const parts = /^(.*):(\d+)$/.exec(address);
   const port = Number(parts?.[2]);
   if (!parts || port < 1 || port > 65_535) {
-    throw new UsageError({ tried: "read setting startupProbe.tcp", got: `"${address}"`, fix: "give HOST:PORT" });
+    throw new UsageError({ tried: "read setting startupProbe.tcp", got: `"${address}"`, fix: "give HOST:PORT, or -" });
   }
   return { kind: "tcp", hostname: parts[1]!.replace(/^\[|\]$/g, "") || "127.0.0.1", port };
 }
 
 /** `http://127.0.0.1:8080/health`, `127.0.0.1:8080` */
 export function describeProbe(probe: Probe): string {
+  if (probe.kind === "none") return "nothing";
   return probe.kind === "http" ? probe.url : `${probe.hostname}:${probe.port}`;
 }
 
 /**
- * Waits until the app is ready.
+ * Waits until the app is ready; without a probe it is, from its start.
  * @param notTheApp processes whose listener on the app's port does not count: the proxy's
  * @throws {Problem} not ready within the limit
  */
@@ -42,6 +45,7 @@ export async function waitForApp(
   probe: Probe,
   options: { limitMs: number; appPort: number; notTheApp: readonly number[]; signal?: AbortSignal; fetch?: Fetch },
 ): Promise<void> {
+  if (probe.kind === "none") return;
   const until = performance.now() + options.limitMs;
   let last = "it does not listen";
   for (let waitMs = 5; performance.now() < until; waitMs = Math.min(100, waitMs * 1.3)) {
@@ -61,7 +65,7 @@ export async function waitForApp(
 }
 
 async function tryProbe(
-  probe: Probe,
+  probe: Exclude<Probe, { kind: "none" }>,
   options: { appPort: number; notTheApp: readonly number[]; fetch?: Fetch },
 ): Promise<string> {
   if (probe.kind === "http") {

@@ -17,21 +17,27 @@ export function flagLayer(
   return { source: "flag", values };
 }
 
-/** The environment, and what Cloud Run's own variables imply (`K_SERVICE`, `K_REVISION`, `PORT`). */
+/**
+ * The environment, and what Cloud Run's own variables imply (`K_SERVICE`, `PORT`, `CLOUD_RUN_JOB`),
+ * https://cloud.google.com/run/docs/container-contract.
+ */
 export function environmentLayers(environment: Environment): Layer[] {
-  const service = environment["K_SERVICE"] ?? environment["CLOUD_RUN_JOB"];
+  const service = environment["K_SERVICE"];
+  const job = service ? undefined : environment["CLOUD_RUN_JOB"];
   return [
     { source: "environment", values: environment },
+    { source: "environment", origin: "K_SERVICE", values: { WORKLOAD_NAME: service } },
+    // A task of a job listens on nothing, and nobody can send to it.
     {
       source: "environment",
-      origin: environment["K_SERVICE"] ? "K_SERVICE" : "CLOUD_RUN_JOB",
-      values: { WORKLOAD_NAME: service },
+      origin: "CLOUD_RUN_JOB",
+      values: job ? { WORKLOAD_NAME: job, KRUN_TUNNEL: "none", "startupProbe.tcp": "-" } : {},
     },
     // On Cloud Run PORT is the port that the front end sends to, whatever the service was deployed with.
     {
       source: "environment",
       origin: "PORT",
-      values: { KRUN_TUNNEL_PORT: environment["K_SERVICE"] ? environment["PORT"] : undefined },
+      values: { KRUN_TUNNEL_PORT: service ? environment["PORT"] : undefined },
     },
   ];
 }
@@ -47,9 +53,10 @@ export interface InstanceFacts {
   account?: string | undefined;
 }
 
-/** The account `k8s-NS@…` names the namespace; the revision and the instance's id name the pod. */
+/** The account `k8s-NS@…` names the namespace; the revision, or a job's execution and task, and the instance's id name the pod. */
 export function metadataLayers(facts: InstanceFacts, environment: Environment): Layer[] {
-  const revision = environment["K_REVISION"] ?? environment["CLOUD_RUN_EXECUTION"];
+  const task = [environment["CLOUD_RUN_EXECUTION"], environment["CLOUD_RUN_TASK_INDEX"]].filter(Boolean).join("-");
+  const revision = environment["K_REVISION"] || task;
   return [
     {
       source: "metadata server",

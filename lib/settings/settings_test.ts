@@ -121,7 +121,30 @@ Deno.test("settings: what Cloud Run's own variables imply, below explicit ones",
   assert.deepEqual(from["WORKLOAD_NAME"], { source: "environment", origin: "K_SERVICE" });
   assert.equal(resolve(environmentLayers({ ...environment, WORKLOAD_NAME: "mine" })).workload, "mine");
   assert.equal(resolve(environmentLayers({ PORT: "8081" })).tunnelPort, 15_009);
-  assert.equal(resolve(environmentLayers({ CLOUD_RUN_JOB: "job" })).workload, "job");
+});
+
+Deno.test("settings: a task of a job listens on nothing, unless told to", () => {
+  const environment = { CLOUD_RUN_JOB: "job", CLOUD_RUN_EXECUTION: "job-x7k2p", CLOUD_RUN_TASK_INDEX: "3" };
+  const facts = { address: "m", instanceId: "0123456789abcdef" };
+  const of = (more: Record<string, string>) => {
+    const all = { ...environment, ...more };
+    const { workload, podName, tunnel, startupProbeTcp } = resolve([
+      ...environmentLayers(all),
+      ...metadataLayers(facts, all),
+    ]);
+    return { workload, podName, tunnel, startupProbeTcp };
+  };
+  const task = { workload: "job", podName: "job-x7k2p-3-01234567", tunnel: "none", startupProbeTcp: "-" };
+  assert.deepEqual(of({}), task);
+  assert.deepEqual(of({ KRUN_TUNNEL: "krun" }), { ...task, tunnel: "krun" });
+  assert.deepEqual(of({ "startupProbe.tcp": ":8080" }), { ...task, startupProbeTcp: ":8080" });
+  const service = { K_SERVICE: "svc", K_REVISION: "svc-1" };
+  assert.deepEqual(of(service), {
+    workload: "svc",
+    podName: "svc-1-01234567",
+    tunnel: "krun",
+    startupProbeTcp: undefined,
+  });
 });
 
 Deno.test("settings: an empty text says nothing", () => {

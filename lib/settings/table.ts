@@ -9,7 +9,7 @@ export const TABLE = {
     flag: "namespace",
     fallback: "default",
   }),
-  workload: text("WORKLOAD_NAME", "name of the workload; default: the Cloud Run service's", {
+  workload: text("WORKLOAD_NAME", "name of the workload; default: the Cloud Run service's or job's", {
     flag: "name",
     fallback: "default",
   }),
@@ -17,7 +17,10 @@ export const TABLE = {
     flag: "service-account",
     fallback: "default",
   }),
-  podName: text("POD_NAME", "node name in the mesh; default: K_REVISION and 8 characters of the instance's id"),
+  podName: text(
+    "POD_NAME",
+    "node name in the mesh; default: K_REVISION, or a job's execution and task, and 8 characters of the instance's id",
+  ),
   instanceIp: text("INSTANCE_IP", "address of this instance; default: that of its first interface"),
   gatewayName: text("GATEWAY_NAME", "run the proxy as the gateway of this name instead of as a sidecar"),
 
@@ -115,11 +118,16 @@ export const TABLE = {
   ),
 
   // the tunnel's end
-  tunnel: choice("KRUN_TUNNEL", "who serves the tunnel's end: krun, envoy (where it loses no data), or none", [
-    "krun",
-    "envoy",
-    "none",
-  ], { flag: "tunnel", fallback: "krun" }),
+  tunnel: choice(
+    "KRUN_TUNNEL",
+    "who serves the tunnel's end: krun, envoy (where it loses no data), or none, as in a job",
+    [
+      "krun",
+      "envoy",
+      "none",
+    ],
+    { flag: "tunnel", fallback: "krun" },
+  ),
   tunnelPort: integer("KRUN_TUNNEL_PORT", "port of the tunnel's end; default on Cloud Run: PORT", PORT, {
     flag: "tunnel-port",
     fallback: 15_009,
@@ -143,7 +151,10 @@ export const TABLE = {
     { fallback: 9_000 },
   ),
   startupProbeHttp: text("startupProbe.http", "URL that answers 2xx or 3xx when the app is ready"),
-  startupProbeTcp: text("startupProbe.tcp", "host:port that accepts when the app is ready"),
+  startupProbeTcp: text(
+    "startupProbe.tcp",
+    "host:port that accepts when the app is ready; - for an app that listens on nothing; default of a job: -",
+  ),
   startupProbeMs: integer("KRUN_STARTUP_MS", "milliseconds until the app must be ready", { from: 100, to: 3_600_000 }, {
     fallback: 10_000,
   }),

@@ -20,6 +20,8 @@ export class Container implements AsyncDisposable {
   readonly #lines: string[] = [];
   readonly #output: Promise<unknown>;
   ended = false;
+  /** When it and its output have ended. */
+  readonly exitCode: Promise<number>;
 
   private constructor(
     readonly options: ContainerOptions,
@@ -30,6 +32,7 @@ export class Container implements AsyncDisposable {
       for await (const line of linesOf(stream)) this.#lines.push(line);
     }));
     child.status.then(() => this.ended = true);
+    this.exitCode = Promise.all([child.status, this.#output]).then(([{ code }]) => code);
   }
 
   /** @param how words that start a container; by default those of the runtime */

@@ -7,6 +7,7 @@ import { capture } from "./capture_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
 import { inbound } from "./inbound_steps.ts";
 import { sameAnswersAsEmulated } from "./kube_steps.ts";
+import { job } from "./jobs_steps.ts";
 import { life } from "./life_steps.ts";
 import { matrix } from "./matrix_steps.ts";
 import { meshEnvChanges } from "./mesh_env_steps.ts";
@@ -61,6 +62,7 @@ Deno.test({
         `${runtime}: mesh-env changes under an app that runs`,
         (t) => meshEnvChanges(world, runtime, timed(t)),
       );
+      await step(`${runtime}: a task of a job`, () => job(world, runtime));
       await step(
         `${runtime}: as on Cloud Run, past a cluster that does not answer`,
         () => asOnCloudRun(world, runtime),
