@@ -1,4 +1,5 @@
 import { Problem, reasonOf } from "./errors.ts";
+import { linked } from "./linked.ts";
 import { pause } from "./pause.ts";
 import { redact } from "./secret.ts";
 import { retry } from "./retry.ts";
@@ -90,11 +91,42 @@ export function canHelp(error: unknown): boolean {
 }
 
 async function tryOnce(url: string, options: RequestOptions): Promise<Answer> {
+  using limit = linked(options.signal);
+  return await withinLimit(url, options, limit, async (response, tried) => ({
+    status: response.status,
+    headers: response.headers,
+    text: await readText(response, tried),
+  }));
+}
+
+/**
+ * One GET whose answer goes on, e.g. a watch; the limit is that of its head. Aborting `signal`, which should be this one's alone,
+ * ends the body too.
+ * @throws {HttpError} an answer that is not 2xx  {UnreachableError} no answer
+ */
+export function stream(
+  url: string,
+  options: Omit<RequestOptions, "method" | "json" | "form" | "tries" | "retryUnreachable" | "onRetry">,
+): Promise<ReadableStream<Uint8Array>> {
+  const limit = linked(options.signal);
+  return withinLimit(url, options, limit, (response) => {
+    const body = response.body ?? new Blob([]).stream();
+    // fetch forgets its signal when the request is collected as garbage (seen in Deno 2.9): a pipe of our own ends the body.
+    return Promise.resolve(body.pipeThrough(new TransformStream(), { signal: limit.signal }));
+  });
+}
+
+/** Sends one request; `read` takes what it needs of an answer that is 2xx before the limit is lifted. */
+async function withinLimit<T>(
+  url: string,
+  options: RequestOptions,
+  limit: AbortController,
+  read: (response: Response, tried: string) => Promise<T>,
+): Promise<T> {
   const { method = "GET", timeoutMs = 5_000, fetch: send = fetch as Fetch } = options;
   const tried = `${options.what} (${method} ${withoutQuery(url)})`;
-  const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  const signal = options.signal ? AbortSignal.any([options.signal, limit.signal]) : limit.signal;
+  const { signal } = limit;
   try {
     const response = await send(url, {
       method,
@@ -105,8 +137,8 @@ async function tryOnce(url: string, options: RequestOptions): Promise<Answer> {
       signal,
       ...(options.client ? { client: options.client } : {}),
     });
+    if (response.ok) return await read(response, tried);
     const text = await readText(response, tried);
-    if (response.ok) return { status: response.status, headers: response.headers, text };
     const got = `${response.status} ${describe(text) || response.statusText}`.trim();
     throw new HttpError(
       { tried, got, fix: options.fix?.(response.status, text) },

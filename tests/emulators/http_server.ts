@@ -30,6 +30,8 @@ export interface EmulatedAnswer {
   status: number;
   headers?: Record<string, string>;
   body?: string;
+  /** Sent piece by piece, chunked, in place of `body`; returned early when the client goes away. */
+  pieces?: AsyncIterableIterator<string>;
   /** For the request log: whom the emulator took the caller for. */
   user?: string;
 }
@@ -142,8 +144,23 @@ async function exchange(
   const body = new TextEncoder().encode(answer.body ?? "");
   outgoing.statusCode = answer.status;
   for (const [name, value] of Object.entries(answer.headers ?? {})) outgoing.setHeader(name, value);
+  if ("pieces" in answer && answer.pieces) return await sendPieces(outgoing, answer.pieces, ending);
   outgoing.setHeader("content-length", String(body.length));
   outgoing.end(body);
+}
+
+async function sendPieces(
+  outgoing: ServerResponse,
+  pieces: AsyncIterableIterator<string>,
+  ending: AbortSignal,
+): Promise<void> {
+  const stop = () => void pieces.return?.();
+  outgoing.on("close", stop);
+  ending.addEventListener("abort", stop);
+  outgoing.flushHeaders();
+  for await (const piece of pieces) outgoing.write(piece);
+  ending.removeEventListener("abort", stop);
+  outgoing.end();
 }
 
 function reset(incoming: IncomingMessage): void {

@@ -1,5 +1,6 @@
 /**
- * A Kubernetes API server as krun needs it: config maps, tokens of service accounts, authentication and RBAC.
+ * A Kubernetes API server as krun and hgate need it: config maps, tokens of service accounts, authentication and RBAC; objects
+ * that are listed, watched, applied and deleted.
  *
  * Wire facts: https://kubernetes.io/docs/reference/access-authn-authz/authentication/ (users and groups) and …/rbac/.
  */
@@ -14,7 +15,9 @@ import {
   startHttpServer,
 } from "./http_server.ts";
 import { createSigner, type TokenSigner, verifySignature } from "./json_web_token.ts";
+import { answerObjects, objectPath, verbOf } from "./kubernetes_requests.ts";
 import * as errors from "./kubernetes_status.ts";
+import { ObjectStore } from "./kubernetes_store.ts";
 import { answerTokenRequest, type TokenPolicy } from "./token_request.ts";
 
 /** One thing one user or group may do. A member left out allows all. */
@@ -60,6 +63,8 @@ export type KubeconfigUser = { token: string } | CertifiedKey;
 
 export interface KubernetesEmulator extends HttpServer {
   state: KubernetesState;
+  /** Objects of all kinds; config maps of `state` are beside them. */
+  objects: ObjectStore;
   /** The cluster's CA: signs the server's certificate and clients' (user = CN, groups = O). */
   authority: CertificateAuthority;
   /** The key of service account tokens. */
@@ -97,15 +102,16 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     commonName: "kube-apiserver",
     subjectAltNames: ["127.0.0.1", "localhost", "kubernetes.default.svc"],
   });
+  const objects = new ObjectStore();
   const http = await startHttpServer({
     tls: { ...server, clientCaPem: authority.certificatePem },
     handle: (request) => {
       const user = authenticate(request, state, signer, userOfToken);
-      return user ? { ...answer(request, user, state, signer), user: user.name } : errors.unauthorized();
+      return user ? { ...answer(request, user, state, signer, objects), user: user.name } : errors.unauthorized();
     },
   });
   const kubeconfig = (user: KubeconfigUser, context = "emulator") => kubeconfigOf(http, authority, user, context);
-  return { ...http, state, authority, signer, kubeconfig };
+  return { ...http, state, objects, authority, signer, kubeconfig };
 }
 
 function authenticate(
@@ -137,7 +143,13 @@ function serviceAccountOf(token: string, state: KubernetesState, signer: TokenSi
   return isForUs && (claims.exp ?? 0) * 1000 > Date.now() ? claims.sub : undefined;
 }
 
-function answer(request: EmulatedRequest, user: User, state: KubernetesState, signer: TokenSigner): EmulatedAnswer {
+function answer(
+  request: EmulatedRequest,
+  user: User,
+  state: KubernetesState,
+  signer: TokenSigner,
+  objects: ObjectStore,
+): EmulatedAnswer {
   const { pathname } = request.url;
   const text = { "content-type": "text/plain; charset=utf-8" };
   if (pathname === "/version" && request.method === "GET") {
@@ -147,6 +159,8 @@ function answer(request: EmulatedRequest, user: User, state: KubernetesState, si
   if (pathname === "/readyz" && request.method === "GET") {
     return { status: state.ready ? 200 : 500, headers: text, body: state.ready ? "ok" : "readyz check failed" };
   }
+  const stored = storedAnswer(request, user, state, objects);
+  if (stored) return stored;
   const path = /^\/api\/v1\/namespaces\/([^/]+)\/(configmaps|serviceaccounts)\/([^/]+)(?:\/(token))?$/.exec(pathname);
   if (!path) {
     const isOpen = isAllowed(state.permissions, user, { verb: "*", resource: "*", namespace: "*", name: "*" });
@@ -162,6 +176,27 @@ function answer(request: EmulatedRequest, user: User, state: KubernetesState, si
   if (resource !== "serviceaccounts" || verb !== "create" || !subresource) return errors.methodNotAllowed();
   if (!state.serviceAccounts[namespace]?.includes(name)) return errors.objectNotFound("serviceaccounts", name);
   return answerTokenRequest(request, { namespace, name }, state, signer);
+}
+
+/** Answers for objects of the store; `undefined` for paths of another kind, and config maps that `state` has. */
+function storedAnswer(
+  request: EmulatedRequest,
+  user: User,
+  state: KubernetesState,
+  objects: ObjectStore,
+): EmulatedAnswer | undefined {
+  const path = objectPath(request.url.pathname);
+  if (!path) return undefined;
+  const { namespace = "", resource, group, name = "" } = path;
+  const isInState = resource === "configmaps" && !objects.row(resource, namespace, name);
+  if (isInState && request.method === "GET" && name) return undefined;
+  const may = (verb: string) => {
+    // The authorizer takes the name of a list or watch from its field selector.
+    const selected = /^metadata\.name=(.*)$/.exec(request.url.searchParams.get("fieldSelector") ?? "")?.[1];
+    const what = { verb, resource, group, namespace, name: verb === "create" ? "" : name || selected || "" };
+    return isAllowed(state.permissions, user, what) ? undefined : errors.forbidden(user.name, { ...what, name });
+  };
+  return may(verbOf(request, path)) ?? answerObjects(request, path, objects, may);
 }
 
 const VERBS: Record<string, string> = { GET: "get", POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };

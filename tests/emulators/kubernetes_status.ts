@@ -14,7 +14,11 @@ export interface ResourceAttributes {
   resource: string;
   /** e.g. `token` */
   subresource?: string;
+  /** @default the core group */
+  group?: string;
+  /** Empty for the whole cluster. */
   namespace: string;
+  /** Empty for a collection. */
   name: string;
 }
 
@@ -36,10 +40,12 @@ export function unauthorized(): EmulatedAnswer {
 /** 403 for a resource. */
 export function forbidden(user: string, what: ResourceAttributes): EmulatedAnswer {
   const full = what.subresource ? `${what.resource}/${what.subresource}` : what.resource;
-  const message =
-    `${what.resource} "${what.name}" is forbidden: User "${user}" cannot ${what.verb} resource "${full}" ` +
-    `in API group "" in the namespace "${what.namespace}"`;
-  return status(403, "Forbidden", message, { name: what.name, kind: what.resource });
+  const place = what.namespace ? `in the namespace "${what.namespace}"` : "at the cluster scope";
+  const kind = what.group ? `${what.resource}.${what.group}` : what.resource;
+  const message = `${kind}${what.name ? ` "${what.name}"` : ""} is forbidden: User "${user}" cannot ${what.verb} ` +
+    `resource "${full}" in API group "${what.group ?? ""}" ${place}`;
+  const details = { ...(what.name ? { name: what.name } : {}), ...(what.group ? { group: what.group } : {}) };
+  return status(403, "Forbidden", message, { ...details, kind: what.resource });
 }
 
 /** 403 for a path that is no resource. */
@@ -72,4 +78,32 @@ export function invalid(kind: string, group: string, field: string, complaint: s
   const cause = { reason: "FieldValueInvalid", message: complaint, field };
   const message = `${kind}.${group} "" is invalid: ${field}: ${complaint}`;
   return status(422, "Invalid", message, { group, kind, causes: [cause] });
+}
+
+/** 409 for a version or an object that is another by now. */
+export function conflict(resource: string, name: string, words: string): EmulatedAnswer {
+  const message = `Operation cannot be fulfilled on ${resource} "${name}": ${words}`;
+  return status(409, "Conflict", message, { name, kind: resource });
+}
+
+/** 409 for a name that is taken. */
+export function alreadyExists(resource: string, name: string): EmulatedAnswer {
+  return status(409, "AlreadyExists", `${resource} "${name}" already exists`, { name, kind: resource });
+}
+
+/** 409 of server-side apply, with the other managers' names. */
+export function applyConflict(conflicts: { manager: string; field: string }[], version: string): EmulatedAnswer {
+  const causes = conflicts.map(({ manager, field }) => ({
+    reason: "FieldManagerConflict",
+    message: `conflict with "${manager}" using ${version}`,
+    field,
+  }));
+  const words = causes.map(({ message, field }) => `${message}: ${field}`).join("\n");
+  const message = `Apply failed with ${causes.length} conflict${causes.length > 1 ? "s" : ""}: ${words}`;
+  return status(409, "Conflict", message, { causes });
+}
+
+/** 410 for a version that is forgotten. */
+export function expired(message: string): EmulatedAnswer {
+  return status(410, "Expired", message);
 }

@@ -1,0 +1,161 @@
+import { HttpError } from "../base/http.ts";
+import { Problem } from "../base/errors.ts";
+import { parseAs } from "../base/json.ts";
+import type { KubeClient } from "./client.ts";
+import {
+  AnyObject,
+  asObject,
+  type Kind,
+  type KubeObject,
+  nameOf,
+  pathOf,
+  type Resource,
+  RESOURCES,
+} from "./objects.ts";
+import * as v from "valibot";
+
+/** The name that this program's fields are owned by. */
+export const FIELD_MANAGER = "cloud-run-mesh";
+
+export interface ApplyOptions {
+  /** @default {"cloud-run-mesh"} */
+  fieldManager?: string;
+  /** Takes fields from others. @default {false} */
+  force?: boolean;
+  /** Checked and answered by the server, and not stored. @default {false} */
+  dryRun?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** A field that this program would set, and who set it otherwise. */
+export interface FieldConflict {
+  /** `kubectl-edit` */
+  manager: string;
+  /** `.data.MCON_ADDR` */
+  field: string;
+}
+
+/** Somebody else owns fields of the object and wants other values. */
+export class ConflictError extends Problem {
+  override name = "ConflictError";
+  constructor(details: { tried: string; got: string; fix?: string | undefined }, readonly conflicts: FieldConflict[]) {
+    super(details);
+  }
+}
+
+const Conflict = v.object({
+  details: v.object({
+    causes: v.array(
+      v.object({ reason: v.string(), message: v.optional(v.string(), ""), field: v.optional(v.string(), "") }),
+    ),
+  }),
+});
+
+/**
+ * Server-side apply: the object's fields become these, made or changed; fields of ours that are no longer given go.
+ * @returns the object as stored
+ * @throws {ConflictError} fields of another manager, without `force`  {HttpError} refused
+ */
+export async function apply(kube: KubeClient, object: KubeObject, options: ApplyOptions = {}): Promise<KubeObject> {
+  const { fieldManager = FIELD_MANAGER, force = false, dryRun = false, signal } = options;
+  const resource = resourceOf(object);
+  const { namespace, name } = object.metadata;
+  const what = `apply ${nameOf(object)} on ${kube.access.origin}`;
+  const query = new URLSearchParams({ fieldManager, force: String(force), ...(dryRun ? { dryRun: "All" } : {}) });
+  try {
+    const { text } = await kube.request(`${pathOf(resource, namespace, name)}?${query}`, {
+      what,
+      method: "PATCH",
+      json: object,
+      headers: { "content-type": "application/apply-patch+yaml" }, // JSON is YAML
+      ...(signal ? { signal } : {}),
+    });
+    return asObject(resource, parseAs(AnyObject, text, what));
+  } catch (error) {
+    if (error instanceof HttpError && error.status === 409) {
+      const conflicts = conflictsOf(error.body);
+      if (conflicts.length) {
+        const owners = conflicts.map(({ manager, field }) => `${field} belongs to ${manager}`).join(", ");
+        const fix = "let them go of these fields, or give them the same values";
+        throw new ConflictError({ tried: error.tried, got: owners, fix }, conflicts);
+      }
+    }
+    throw error;
+  }
+}
+
+/** @returns `undefined` where there is none of that name */
+export async function get(
+  kube: KubeClient,
+  resource: Resource,
+  namespace: string | undefined,
+  name: string,
+  signal?: AbortSignal,
+): Promise<KubeObject | undefined> {
+  const what = `read ${resource.kind} ${namespace ? `${namespace}/` : ""}${name} on ${kube.access.origin}`;
+  try {
+    const { text } = await kube.request(pathOf(resource, namespace, name), { what, ...(signal ? { signal } : {}) });
+    return asObject(resource, parseAs(AnyObject, text, what));
+  } catch (error) {
+    if (error instanceof HttpError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Deletes exactly the object that was seen: not one that was made anew under its name, nor one that changed since.
+ * @returns false where it was gone, or another by now
+ */
+export async function remove(kube: KubeClient, seen: KubeObject, signal?: AbortSignal): Promise<boolean> {
+  const { namespace, name, uid, resourceVersion } = seen.metadata;
+  try {
+    await kube.request(pathOf(resourceOf(seen), namespace, name), {
+      what: `delete ${nameOf(seen)} on ${kube.access.origin}`,
+      method: "DELETE",
+      json: {
+        apiVersion: "v1",
+        kind: "DeleteOptions",
+        propagationPolicy: "Background",
+        preconditions: { ...(uid ? { uid } : {}), ...(resourceVersion ? { resourceVersion } : {}) },
+      },
+      ...(signal ? { signal } : {}),
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof HttpError && (error.status === 404 || error.status === 409)) return false;
+    throw error;
+  }
+}
+
+/** Names of the keys of `data` that a manager owns. */
+export function ownedData(object: KubeObject, manager = FIELD_MANAGER): Set<string> {
+  const owned = new Set<string>();
+  for (const entry of object.metadata.managedFields ?? []) {
+    const data = (entry.fieldsV1 as Record<string, unknown> | undefined)?.["f:data"];
+    if (entry.manager !== manager || typeof data !== "object" || data === null) continue;
+    for (const key of Object.keys(data)) if (key.startsWith("f:")) owned.add(key.slice(2));
+  }
+  return owned;
+}
+
+function resourceOf({ apiVersion, kind }: KubeObject): Resource {
+  const resource: Resource | undefined = Object.hasOwn(RESOURCES, kind) ? RESOURCES[kind as Kind] : undefined;
+  if (resource?.apiVersion !== apiVersion) {
+    throw new Problem({ tried: `find where ${apiVersion} ${kind} is served`, got: "a kind that is not known here" });
+  }
+  return resource;
+}
+
+function conflictsOf(body: string): FieldConflict[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return [];
+  }
+  const conflict = v.safeParse(Conflict, value);
+  if (!conflict.success) return [];
+  return conflict.output.details.causes.filter(({ reason }) => reason === "FieldManagerConflict").map((
+    { message, field },
+  ) => ({ manager: /conflict with "([^"]*)"/.exec(message)?.[1] ?? "another manager", field }));
+}
