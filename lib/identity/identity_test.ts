@@ -212,7 +212,8 @@ Deno.test("identity: everything that pilot-agent reads, where it reads it", () =
     assert.equal(await Deno.readTextFile(`${directory}/var/run/secrets/istio/root-cert.pem`), pem);
     assert.match(await Deno.readTextFile(`${directory}/etc/istio/pod/labels`), /^app="app"\n/);
     assert.equal(await Deno.readTextFile(`${directory}/etc/istio/pod/annotations`), "");
-    for (const path of ["etc/istio/proxy", "var/run/secrets/istio.io", "var/run/secrets/workload-spiffe-credentials"]) {
+    const secrets = ["istio.io", "workload-spiffe-credentials", "workload-spiffe-uds"];
+    for (const path of ["etc/istio/proxy", ...secrets.map((name) => `var/run/secrets/${name}`)]) {
       const { isDirectory, mode, uid } = await Deno.stat(`${directory}/${path}`);
       assert.deepEqual([isDirectory, mode! & 0o777, uid], [true, 0o755, root ? 1337 : Deno.uid()], path);
     }

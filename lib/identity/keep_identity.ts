@@ -51,7 +51,8 @@ export async function keepIdentity(
   kept.catch(() => {}); // awaited below, whatever fails before
   try {
     // One by one, so that what is said of a place that cannot be written is the same each time.
-    for (const path of [paths.proxyConfig, paths.outputCerts, paths.workloadCredentials]) await makeOurs(path);
+    const { proxyConfig, outputCerts, workloadCredentials, workloadSocket } = paths;
+    for (const path of [proxyConfig, outputCerts, workloadCredentials, workloadSocket]) await makeOurs(path);
     await Promise.all([
       options.roots ? writeAtomically(paths.root, options.roots, ours) : undefined,
       writeAtomically(paths.labels, serializeLabels(podLabels(settings)), ours),

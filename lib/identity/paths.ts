@@ -12,6 +12,8 @@ export interface Paths {
   readonly outputCerts: string;
   /** What proxyless gRPC's file_watcher reads, in the names GKE uses. */
   readonly workloadCredentials: string;
+  /** Where pilot-agent opens the socket by which Envoy asks for keys. */
+  readonly workloadSocket: string;
 }
 
 /** The user of Istio's proxy image; iptables exempts it, and it must be able to read what is written for it. */
@@ -29,5 +31,6 @@ export function pathsBelow(base: string): Paths {
     annotations: below("/etc/istio/pod/annotations"),
     outputCerts: below("/var/run/secrets/istio.io"),
     workloadCredentials: below("/var/run/secrets/workload-spiffe-credentials"),
+    workloadSocket: below("/var/run/secrets/workload-spiffe-uds"),
   };
 }
