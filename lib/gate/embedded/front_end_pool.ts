@@ -99,7 +99,7 @@ export class FrontEndPool {
 
   #release(connection: Connection): void {
     connection.reserved--;
-    if (connection.reserved > 0 || !connection.client || !this.#connections.has(connection)) return;
+    if (connection.reserved > 0 || !connection.client || connection.client.isClosed) return;
     const close = () => void connection.client?.close();
     // After GOAWAY either side may close once the last stream has ended.
     if (connection.client.goesAway) close();
