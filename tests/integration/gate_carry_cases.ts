@@ -128,6 +128,38 @@ export const CARRY_CASES: readonly GateCase[] = [
       await until(async () => await stage.open() === 0, "the tunnel gone");
     },
   },
+  {
+    name: "an app that answers and is gone: a client that reads later has the answer whole",
+    async run(stage) {
+      const { client, server } = await stage.tunnel();
+      const down = randomBytes(2 * MIB);
+      const sending = (async () => {
+        for (;;) await writeAll(client, new Uint8Array(16_384));
+      })().catch(() => {}); // until nobody takes any more
+      await readExactly(server, 10);
+      await writeAll(server, down);
+      await server.closeWrite();
+      await until(async () => (await stage.gate.stats()).bytes.get("prod/web")!.out > 0, "the answer on its way");
+      await pause(100);
+      server.close(); // with bytes that it has not read: a reset
+      await pause(100);
+      const received = readExactly(client, down.length);
+      assert.equal(await sha256(await received), await sha256(down));
+      await sending;
+    },
+  },
+  {
+    name: "a reset of the front end reaches a client that does not read",
+    async run(stage) {
+      const { client, server } = await stage.tunnel();
+      const sent = writeAll(server, new Uint8Array(48 * MIB));
+      sent.catch(() => {});
+      await settled(async () => (await stage.gate.stats()).bytes.get("prod/web")!.out);
+      stage.frontEnd.connections[0]!.cut();
+      await until(async () => await stage.open() === 0, "the tunnel gone, though nobody reads");
+      await assert.rejects(readAll(client), Deno.errors.ConnectionReset);
+    },
+  },
   ...(["client", "app"] as const).flatMap((first) =>
     [false, true].map((slow): GateCase => ({
       name: `64 MiB each way, the ${first} ends first${slow ? ", to slow readers" : ""}`,

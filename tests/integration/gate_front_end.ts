@@ -28,8 +28,8 @@ export interface SeenRequest {
   connection: number;
 }
 
-/** What to do with a request: pass it on, answer a status, or reset the stream with a code. */
-export type Verdict = "pass" | { status: number } | { reset: number };
+/** What to do with a request: pass it on, answer a status, reset the stream with a code, or nothing until it is cancelled. */
+export type Verdict = "pass" | { status: number } | { reset: number } | { hold: () => void };
 
 const FIRST_LIMIT = 100;
 const SETTING_MAX_CONCURRENT_STREAMS = 3;
@@ -125,7 +125,9 @@ export class FrontEndConnection {
       this.mostStreams = Math.max(this.mostStreams, ++this.streams);
       try {
         if (verdict === "pass") await relay(stream, head, await this.#upstream);
-        else if ("reset" in verdict) stream.reset(verdict.reset);
+        else if ("hold" in verdict) {
+          await new Promise<void>((resolve) => stream.onReset = () => resolve(verdict.hold()));
+        } else if ("reset" in verdict) stream.reset(verdict.reset);
         else stream.sendHeaders([[":status", String(verdict.status)]], true);
       } finally {
         this.streams--;

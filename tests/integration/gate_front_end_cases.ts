@@ -1,5 +1,6 @@
 /** A front end that refuses, limits, goes away and comes back. */
 import assert from "node:assert/strict";
+import { abort } from "../../lib/base/tcp_abort.ts";
 import { ErrorCode } from "../../lib/http2/mod.ts";
 import { readExactly, type Stage, WEB } from "./gate_stage.ts";
 import type { GateCase } from "./gate_suite.ts";
@@ -106,6 +107,18 @@ export const FRONT_END_CASES: readonly GateCase[] = [
       await refused(await stage.ask());
       await until(async () => await stage.result("failed") === 1, "counted");
       assert.equal(stage.frontEnd.requests.length, 3);
+    },
+  },
+  {
+    name: "a client that is gone before the front end has answered: the request is cancelled",
+    async run(stage) {
+      const cancelled = Promise.withResolvers<void>();
+      stage.frontEnd.verdict = () => ({ hold: cancelled.resolve });
+      const client = await stage.ask();
+      await until(() => stage.frontEnd.requests.length === 1, "asked");
+      abort(client);
+      await cancelled.promise;
+      await until(async () => await stage.open() === 0, "the tunnel gone");
     },
   },
   {

@@ -62,6 +62,10 @@ export const ROUTE_CASES: readonly GateCase[] = [
       await works(other);
       await refused(stage, name);
       await until(async () => await stage.result("refused") === 1, "the third is over the new limit");
+      // It is the same route still: with it go its first tunnels.
+      await stage.gate.update(stage.routes({ tunnels: [stage.otherRoute()] }));
+      await isCut(web);
+      await works(other);
     },
   },
   {
