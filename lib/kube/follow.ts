@@ -132,7 +132,8 @@ export async function listAll(
 ): Promise<{ items: KubeObject[]; resourceVersion: string }> {
   const what = `list ${describeSelection(kube, selection)}`;
   const items: KubeObject[] = [];
-  for (let token: string | undefined;;) {
+  let token: string | undefined;
+  for (;;) {
     const query = queryOf(selection, { limit: String(pageSize), continue: token });
     const path = `${pathOf(selection.resource, selection.namespace)}?${query}`;
     const { text } = await kube.request(path, { what, tries: 1, timeoutMs: 30_000, ...(signal ? { signal } : {}) })

@@ -73,6 +73,7 @@ export function answerObjects(
   const { namespace, resource } = path;
   const verb = verbOf(request, path);
   const query = request.url.searchParams;
+  if ((verb === "create") !== (path.name === undefined) && request.method !== "GET") return errors.methodNotAllowed();
   if (verb === "list") return list(path, kind, store, query);
   if (verb === "watch") return watch(path, kind, store, query);
   const row = path.name === undefined ? undefined : store.row(resource, namespace, path.name);

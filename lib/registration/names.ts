@@ -1,0 +1,63 @@
+/** The words that registrations are written in: for people's objects and for those that this program makes. */
+
+/** Label of what is registered: its presence is what counts; on objects that this program makes, the service's name. */
+export const REGISTERED = "mesh-cloudrun";
+/** Istio's own, https://istio.io/latest/docs/reference/config/labels/. */
+export const CANONICAL_NAME = "service.istio.io/canonical-name";
+/** Kubernetes' recommended label; the value says that this program may change and delete the object. */
+export const MANAGED_BY = "app.kubernetes.io/managed-by";
+export const MANAGED_BY_US = "cloud-run-mesh";
+
+/** Annotation: `https://host[:port]` of the Cloud Run service. */
+export const URL_ANNOTATION = "cloud-run-mesh/url";
+/** Annotation: audience of the ID token. @default the URL's `https://host` */
+export const AUDIENCE_ANNOTATION = "cloud-run-mesh/audience";
+/** Annotation: what follows `/_hbone/`, a port or a name that the service knows by `PORT_<name>`. @default "15003" */
+export const TUNNEL_ANNOTATION = "cloud-run-mesh/tunnel";
+/** Annotation: further plain host names in a ClientHello, separated by commas. */
+export const HOSTS_ANNOTATION = "cloud-run-mesh/hosts";
+/** Annotation on a Service: that others than its own mesh may reach it through the gate's 15443; the value is `allowed`. */
+export const PASSTHROUGH_ANNOTATION = "cloud-run-mesh/passthrough";
+/** Annotation: Cloud Run service to be registered, `[projects/P/locations/]R/…` forms as {@link parseServiceName} reads them. */
+export const SERVICE_ANNOTATION = "cloud-run-mesh/service";
+/** Annotation on what this program made: whose source it is, e.g. `Service prod/web`. */
+export const OWNER_ANNOTATION = "cloud-run-mesh/owner";
+
+/** Label of a namespace whose services are registered by themselves; the value is `enabled`. */
+export const AUTO_REGISTRATION_LABEL = "cloud-run-mesh/auto-registration";
+/** Label of a namespace that may claim host names which are not its own; the value is `allowed`. */
+export const PLAIN_HOSTS_LABEL = "cloud-run-mesh/plain-hosts";
+
+/** Config map of `CloudRunService` entries; one name, so that the right to read this one is enough. */
+export const SERVICES_CONFIG_MAP = "cloud-run-services";
+
+/** A name as Kubernetes' Services and namespaces have it (RFC 1123 label, 63 characters). */
+export function isLabel(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
+}
+
+/** A host name in lower case, of two labels at least and no address: what may stand in a ClientHello. */
+export function isHostName(text: string): boolean {
+  const labels = text.split(".");
+  return text.length <= 253 && labels.length >= 2 && labels.every(isLabel) && !/^\d+$/.test(labels.at(-1)!);
+}
+
+/** Where a service of Cloud Run is. */
+export interface CloudRunName {
+  project: string;
+  region: string;
+  service: string;
+}
+
+/**
+ * Reads `service`, `region/service`, `project/region/service` and `projects/P/locations/R/services/S`.
+ * @returns `undefined` for any other text, and where a part is neither given nor a default
+ */
+export function parseServiceName(text: string, defaults: Partial<CloudRunName> = {}): CloudRunName | undefined {
+  const full = /^projects\/([^/]+)\/locations\/([^/]+)\/services\/([^/]+)$/.exec(text);
+  const parts = full ? full.slice(1) : text.split("/");
+  if (parts.length > 3) return undefined;
+  const [service = "", region = defaults.region ?? "", project = defaults.project ?? ""] = parts.toReversed();
+  const isProject = /^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(project); // example.com:name is the old form
+  return isProject && isLabel(region) && isLabel(service) ? { project, region, service } : undefined;
+}

@@ -1,0 +1,161 @@
+import type { KubeObject } from "../kube/mod.ts";
+import { drainableSeconds } from "./connection_limit.ts";
+import * as words from "./names.ts";
+
+/** A service of Cloud Run as a service of the mesh. */
+export interface Registration {
+  /** Of the Service, and of every object beside it. */
+  name: string;
+  namespace: string;
+  /** `https://host[:port]` */
+  url: string;
+  /** @default the URL's own */
+  audience?: string | undefined;
+  /** Internal address of the gate. */
+  gateAddress: string;
+  /** Ports of the Service. @default [{ name: "http", port: 8080 }] */
+  ports?: readonly ServicePort[] | undefined;
+  /** As mesh telemetry shows it. @default the name */
+  canonicalName?: string | undefined;
+  /** Who the workload runs as, for its SPIFFE identity. @default "default" */
+  serviceAccount?: string | undefined;
+  /** Request timeout of the Cloud Run service: every tunnel ends with it. */
+  requestTimeoutMs?: number | undefined;
+  /** Requests at once that an instance of the service takes. */
+  concurrency?: number | undefined;
+  /**
+   * A Service that is there already, by which the service is registered: only its annotations are written, and its selector where it
+   * has none.
+   */
+  service?: { selector: Readonly<Record<string, string>> | undefined } | undefined;
+  /** What this was registered by, e.g. `Service prod/web`; what carries it may be removed when that is gone. */
+  owner?: string | undefined;
+  /** @default "cluster.local" */
+  clusterDomain?: string | undefined;
+}
+
+export interface ServicePort {
+  /** With the protocol first, as Istio reads it: `http`, `grpc-api`, `tcp-db`. */
+  name: string;
+  port: number;
+}
+
+/** The east-west port of Istio; nobody listens there at the workload, the entry says where the gate does. */
+const TARGET_PORT = 15_443;
+const GATE_PORT = 15_442;
+const TUNNEL_PORT = 15_003;
+const APP_PORT = 8_080;
+
+/**
+ * The Kubernetes and Istio objects that make it a service of the mesh; whoever registers, a person's command or the gate by itself,
+ * applies these. The Service selects the WorkloadEntry by itself: no ServiceEntry and no VirtualService is needed.
+ */
+export function registrationObjects(registration: Registration): KubeObject[] {
+  const { name, namespace, gateAddress, serviceAccount = "default", clusterDomain = "cluster.local" } = registration;
+  const ports = registration.ports ?? [{ name: "http", port: APP_PORT }];
+  const selector = registration.service?.selector ?? { [words.REGISTERED]: name };
+  const canonical = (registration.canonicalName ?? name).slice(0, 63);
+  const labels = {
+    ...selector,
+    [words.REGISTERED]: name,
+    [words.CANONICAL_NAME]: canonical,
+  };
+  const meta = (objectName: string) => ({
+    name: objectName,
+    namespace,
+    labels: { [words.REGISTERED]: name, [words.MANAGED_BY]: words.MANAGED_BY_US },
+    ...(registration.owner ? { annotations: { [words.OWNER_ANNOTATION]: registration.owner } } : {}),
+  });
+  return [
+    service(registration, selector, ports, meta(name)),
+    {
+      apiVersion: "networking.istio.io/v1",
+      kind: "WorkloadEntry",
+      metadata: { ...meta(`${name}-sni`), labels: { ...labels, ...meta(name).labels } },
+      spec: {
+        address: gateAddress,
+        ports: Object.fromEntries(ports.map((port) => [port.name, GATE_PORT])),
+        labels,
+        serviceAccount,
+      },
+    },
+    {
+      apiVersion: "networking.istio.io/v1",
+      kind: "DestinationRule",
+      metadata: meta(name),
+      spec: {
+        host: `${name}.${namespace}.svc.${clusterDomain}`,
+        trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" }, ...connectionPool(registration) },
+      },
+    },
+    {
+      apiVersion: "security.istio.io/v1",
+      kind: "PeerAuthentication",
+      metadata: meta(name),
+      spec: {
+        selector: { matchLabels: selector },
+        mtls: { mode: "PERMISSIVE" },
+        portLevelMtls: { [TUNNEL_PORT]: { mode: "STRICT" } },
+      },
+    },
+    {
+      apiVersion: "networking.istio.io/v1",
+      kind: "Sidecar",
+      metadata: meta(name),
+      spec: {
+        workloadSelector: { labels: selector },
+        ingress: [{
+          port: { number: TUNNEL_PORT, protocol: "HTTP", name: "http" },
+          bind: "127.0.0.1",
+          captureMode: "NONE",
+          defaultEndpoint: `127.0.0.1:${APP_PORT}`,
+        }],
+        egress: [{ hosts: ["*/*"] }],
+      },
+    },
+  ];
+}
+
+/** The labels that the workload itself has to carry, so that Sidecar and PeerAuthentication are its own. */
+export function workloadLabels(registration: Registration): Record<string, string> {
+  return { ...registration.service?.selector ?? { [words.REGISTERED]: registration.name } };
+}
+
+function service(
+  registration: Registration,
+  selector: Readonly<Record<string, string>>,
+  ports: readonly ServicePort[],
+  meta: { name: string; namespace: string; labels: Record<string, string>; annotations?: Record<string, string> },
+): KubeObject {
+  const annotations = {
+    [words.URL_ANNOTATION]: registration.url,
+    ...(registration.audience ? { [words.AUDIENCE_ANNOTATION]: registration.audience } : {}),
+  };
+  if (registration.service) {
+    const { name, namespace } = meta;
+    return {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name, namespace, annotations },
+      ...(registration.service.selector ? {} : { spec: { selector } }),
+    };
+  }
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { ...meta, annotations: { ...meta.annotations, ...annotations } },
+    spec: {
+      selector,
+      ports: ports.map(({ name, port }) => ({ name, port, protocol: "TCP", targetPort: TARGET_PORT })),
+    },
+  };
+}
+
+function connectionPool({ requestTimeoutMs, concurrency }: Registration): { connectionPool?: object } {
+  const seconds = requestTimeoutMs === undefined ? undefined : drainableSeconds(requestTimeoutMs);
+  const pool = {
+    ...(seconds === undefined ? {} : { tcp: { maxConnectionDuration: `${seconds}s` } }),
+    ...(concurrency === undefined ? {} : { http: { maxConcurrentStreams: Math.max(1, Math.floor(concurrency)) } }),
+  };
+  return Object.keys(pool).length ? { connectionPool: pool } : {};
+}
