@@ -15,7 +15,9 @@ export interface Registration {
   gateAddress: string;
   /** Ports of the Service. @default [{ name: "http", port: 8080 }] */
   ports?: readonly ServicePort[] | undefined;
-  /** As mesh telemetry shows it. @default the name */
+  /** As the workload calls itself, which is its label `app`; krun's default is the Cloud Run service's name. @default the name */
+  workload?: string | undefined;
+  /** As mesh telemetry shows it. @default the workload */
   canonicalName?: string | undefined;
   /** Who the workload runs as, for its SPIFFE identity. @default "default" */
   serviceAccount?: string | undefined;
@@ -54,11 +56,12 @@ export function registrationObjects(registration: Registration): KubeObject[] {
   const { name, namespace, gateAddress, serviceAccount = "default", clusterDomain = "cluster.local" } = registration;
   const ports = registration.ports ?? [{ name: "http", port: APP_PORT }];
   const selector = registration.service?.selector ?? { [words.REGISTERED]: name };
-  const canonical = (registration.canonicalName ?? name).slice(0, 63);
+  const workload = { app: registration.workload ?? name };
   const labels = {
+    ...workload,
     ...selector,
     [words.REGISTERED]: name,
-    [words.CANONICAL_NAME]: canonical,
+    [words.CANONICAL_NAME]: registration.canonicalName ?? workload.app,
   };
   const meta = (objectName: string) => ({
     name: objectName,
@@ -93,7 +96,7 @@ export function registrationObjects(registration: Registration): KubeObject[] {
       kind: "PeerAuthentication",
       metadata: meta(name),
       spec: {
-        selector: { matchLabels: selector },
+        selector: { matchLabels: workload },
         mtls: { mode: "PERMISSIVE" },
         portLevelMtls: { [TUNNEL_PORT]: { mode: "STRICT" } },
       },
@@ -103,7 +106,7 @@ export function registrationObjects(registration: Registration): KubeObject[] {
       kind: "Sidecar",
       metadata: meta(name),
       spec: {
-        workloadSelector: { labels: selector },
+        workloadSelector: { labels: workload },
         ingress: [{
           port: { number: TUNNEL_PORT, protocol: "HTTP", name: "http" },
           bind: "127.0.0.1",
@@ -114,11 +117,6 @@ export function registrationObjects(registration: Registration): KubeObject[] {
       },
     },
   ];
-}
-
-/** The labels that the workload itself has to carry, so that Sidecar and PeerAuthentication are its own. */
-export function workloadLabels(registration: Registration): Record<string, string> {
-  return { ...registration.service?.selector ?? { [words.REGISTERED]: registration.name } };
 }
 
 function service(

@@ -40,7 +40,7 @@ Deno.test("registration: the objects of a service", () => {
   assert.deepEqual(deepGet(objects, "WorkloadEntry", "spec"), {
     address: "10.0.0.9",
     ports: { http: 15_442 },
-    labels: { "mesh-cloudrun": "web", "service.istio.io/canonical-name": "web" },
+    labels: { app: "web", "mesh-cloudrun": "web", "service.istio.io/canonical-name": "web" },
     serviceAccount: "default",
   });
   assert.deepEqual(deepGet(objects, "DestinationRule", "spec"), {
@@ -99,9 +99,16 @@ const SHAPES: [name: string, given: Partial<Registration>, kind: string, path: s
     ["spec", "labels", "app"],
     "x",
   ],
-  ["the workload too", { service: { selector: { app: "x" } } }, "Sidecar", ["spec", "workloadSelector"], {
-    labels: { app: "x" },
+  ["the workload is found by krun's own label", { workload: "shop" }, "Sidecar", ["spec", "workloadSelector"], {
+    labels: { app: "shop" },
   }],
+  [
+    "and named by it",
+    { workload: "shop" },
+    "WorkloadEntry",
+    ["spec", "labels", "service.istio.io/canonical-name"],
+    "shop",
+  ],
   ["a Service without a selector gets one", { service: { selector: undefined } }, "Service", ["spec"], {
     selector: { "mesh-cloudrun": "web" },
   }],
