@@ -16,9 +16,9 @@ export const AUDIENCE_ANNOTATION = "cloud-run-mesh/audience";
 export const TUNNEL_ANNOTATION = "cloud-run-mesh/tunnel";
 /** Annotation: further plain host names in a ClientHello, separated by commas. */
 export const HOSTS_ANNOTATION = "cloud-run-mesh/hosts";
-/** Annotation on a Service: that others than its own mesh may reach it through the gate's 15443; the value is `allowed`. */
-export const PASSTHROUGH_ANNOTATION = "cloud-run-mesh/passthrough";
-/** Annotation: Cloud Run service to be registered, `[projects/P/locations/]R/…` forms as {@link parseServiceName} reads them. */
+/** Label of a Service that may be reached through the gate's 15443; the value is `allowed`. */
+export const PASSTHROUGH_LABEL = "cloud-run-mesh/passthrough";
+/** Annotation: Cloud Run service to be registered, in a form that {@link parseServiceName} reads. */
 export const SERVICE_ANNOTATION = "cloud-run-mesh/service";
 /** Annotation on what this program made: whose source it is, e.g. `Service prod/web`. */
 export const OWNER_ANNOTATION = "cloud-run-mesh/owner";
