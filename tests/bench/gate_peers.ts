@@ -13,7 +13,7 @@ interface Duplex {
   end(): void | Promise<void>;
 }
 
-/** Takes the ClientHello, then an order: S sends `sendBytes`, R swallows and says `done`, E echoes. */
+/** Takes the ClientHello, then an order: S sends `sendBytes`, R swallows and says `done`, E echoes, H reads no more. */
 async function serve(peer: Duplex, sendBytes: number): Promise<void> {
   let skip = BENCH_HELLO.length;
   let order = "";
@@ -23,6 +23,7 @@ async function serve(peer: Duplex, sendBytes: number): Promise<void> {
     if (order === "" && body.length > 0) {
       order = String.fromCharCode(body[0]!);
       body = body.subarray(1);
+      if (order === "H") await new Promise(() => {});
       if (order === "S") void send(peer, sendBytes).catch(() => {});
     }
     if (order === "E" && body.length > 0) await peer.write(body);
