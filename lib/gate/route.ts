@@ -127,6 +127,8 @@ export interface GateLimits {
   waiting?: number;
   /** An HTTP/2 connection to a front end without a tunnel is closed after this long. @default {300000} */
   idleConnectionMs?: number;
+  /** A front end with tunnels on a connection is asked (PING) as often for a sign of life, and taken for gone without one as long after. @default {30000} */
+  keepAliveMs?: number;
 }
 
 /** A way to be the gate. */

@@ -86,6 +86,11 @@ export class Http2Client implements ConnectionRole {
     waiting.resolve({ ...head, endStream });
   }
 
+  /** False when the server does not answer a PING within `timeoutMs`. */
+  ping(timeoutMs: number): Promise<boolean> {
+    return this.#connection.ping(timeoutMs);
+  }
+
   close(): Promise<void> {
     return this.#connection.close();
   }

@@ -50,7 +50,7 @@ export class Http2Connection implements StreamHost {
   #closing: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
   #whenIdle: (() => void) | undefined;
-  #whenPong: (() => void) | undefined;
+  #whenPong: (() => void)[] = [];
   #headerTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(conn: ByteConn, role: ConnectionRole, times: ConnectionTimes = {}) {
@@ -142,13 +142,19 @@ export class Http2Connection implements StreamHost {
   }
 
   async #announceEnd(): Promise<void> {
-    const ponged = new Promise<void>((resolve) => this.#whenPong = resolve);
     this.#output.frame(numbersFrame(FrameType.GOAWAY, 0, LARGEST_STREAM_ID, ErrorCode.NO_ERROR));
-    this.#output.frame(frame(FrameType.PING, 0, 0, new Uint8Array(8)));
-    const timer = setTimeout(() => this.#whenPong?.(), PONG_MS);
-    await ponged;
-    clearTimeout(timer);
+    await this.ping(PONG_MS);
     if (!this.#closed) this.#sendGoAway(ErrorCode.NO_ERROR);
+  }
+
+  /** Asks the peer for a sign of life; false when none came within `timeoutMs`, or the connection has ended. */
+  async ping(timeoutMs: number): Promise<boolean> {
+    if (this.#closed) return false;
+    const ponged = new Promise<boolean>((resolve) => this.#whenPong.push(() => resolve(!this.#closed)));
+    this.#output.frame(frame(FrameType.PING, 0, 0, new Uint8Array(8)));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
+    return await Promise.race([ponged, late]).finally(() => clearTimeout(timer));
   }
 
   /** Ends the connection and resets every stream; resolves when the socket is closed. */
@@ -159,7 +165,7 @@ export class Http2Connection implements StreamHost {
   async #close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#headerTimer);
-    this.#whenPong?.();
+    this.#tellPong();
     this.#settings.resolve();
     if (this.#lastTaken === undefined) this.#sendGoAway(ErrorCode.NO_ERROR);
     for (const stream of this.#streams.all()) stream.receiveReset(ErrorCode.CANCEL);
@@ -227,6 +233,10 @@ export class Http2Connection implements StreamHost {
     this.#output.frame(numbersFrame(FrameType.GOAWAY, 0, this.#lastTaken, code));
   }
 
+  #tellPong(): void {
+    for (const tell of this.#whenPong.splice(0)) tell();
+  }
+
   #limitHeaderBlock(open: boolean): void {
     if (!open) {
       clearTimeout(this.#headerTimer);
@@ -257,7 +267,7 @@ export class Http2Connection implements StreamHost {
       newStream: (streamId) => this.#newStream(streamId),
       resetStream: (streamId, code) => this.#resetStream(streamId, code),
       onSettings: () => this.#settings.resolve(),
-      onPong: () => this.#whenPong?.(),
+      onPong: () => this.#tellPong(),
       onGoAway: () => void (this.#peerGoesAway = true),
       onHeaderBlock: (open) => {
         if (open || this.#headerTimer !== undefined) this.#limitHeaderBlock(open);

@@ -154,6 +154,11 @@ export class FrontEndConnection {
     void this.#conn.interject(bytes).catch(() => {});
   }
 
+  /** From now on it is as if the machine were gone: nothing is read, nothing said. */
+  vanish(): void {
+    this.#conn.vanished = true;
+  }
+
   /** GOAWAY: streams above `lastStreamId` were not processed. */
   goAway(lastStreamId: number): void {
     const payload = new Uint8Array(8);
@@ -210,6 +215,7 @@ class Interjecting implements ByteConn {
   #leftBytes = 0;
   readonly #head = new Uint8Array(FRAME_HEAD_BYTES);
   #headBytes = 0;
+  vanished = false;
   /** Our own settings come in place of the connection's, which is its first frame. */
   #begun = false;
   #waiting: Uint8Array[] = [];
@@ -219,8 +225,11 @@ class Interjecting implements ByteConn {
     this.tls = conn;
   }
 
-  read(into: Uint8Array): Promise<number | null> {
-    return this.tls.read(into);
+  async read(into: Uint8Array): Promise<number | null> {
+    const count = await this.tls.read(into);
+    if (!this.vanished || count === null) return count;
+    while (await this.tls.read(into).catch(() => null) !== null);
+    return null;
   }
 
   write(bytes: Uint8Array): Promise<number> {

@@ -4,7 +4,7 @@ import { abort } from "../../lib/base/tcp_abort.ts";
 import { ErrorCode } from "../../lib/http2/mod.ts";
 import { readExactly, type Stage, WEB } from "./gate_stage.ts";
 import type { GateCase } from "./gate_suite.ts";
-import { echo, randomBytes, readAll, sha256, until, writeAll } from "./tunnel_peers.ts";
+import { echo, pause, randomBytes, readAll, sha256, until, writeAll } from "./tunnel_peers.ts";
 
 /** The client's connection ends without a byte. */
 async function refused(conn: Deno.TcpConn): Promise<void> {
@@ -147,6 +147,20 @@ export const FRONT_END_CASES: readonly GateCase[] = [
       for (const { client } of all) await assert.rejects(readAll(client), Deno.errors.ConnectionReset);
       await until(async () => await stage.result("failed") === 5 && await stage.open() === 0, "counted");
       for (const { server } of all) await assert.rejects(readAll(server), Deno.errors.ConnectionReset);
+      await stage.tunnel();
+    },
+  },
+  {
+    name: "a front end that is silent for long is given up, and one that answers is not",
+    stage: { gate: { limits: { keepAliveMs: 300 } } },
+    async run(stage) {
+      const { client, server } = await stage.tunnel();
+      await pause(1_000);
+      await writeAll(client, Uint8Array.of(1));
+      await readExactly(server, 1);
+      stage.frontEnd.connections[0]!.vanish();
+      await assert.rejects(readAll(client), Deno.errors.ConnectionReset);
+      await until(async () => await stage.result("failed") === 1, "counted");
       await stage.tunnel();
     },
   },

@@ -23,18 +23,24 @@ interface Connection {
   idleTimer?: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** See `GateLimits`. */
+export interface PoolTimes {
+  idleMs: number;
+  keepAliveMs: number;
+}
+
 /** HTTP/2 connections to one front end: as many as its streams need, the oldest filled first so that the others can be closed. */
 export class FrontEndPool {
   readonly #frontEnd: FrontEnd;
-  readonly #idleMs: number;
+  readonly #times: PoolTimes;
   readonly #connections = new Set<Connection>();
   /** What the front end last said that it allows on a connection. */
   #streamsAllowed = STREAMS_PER_CONNECTION;
   #closed = false;
 
-  constructor(frontEnd: FrontEnd, idleMs: number) {
+  constructor(frontEnd: FrontEnd, times: PoolTimes) {
     this.#frontEnd = frontEnd;
-    this.#idleMs = idleMs;
+    this.#times = times;
   }
 
   get size(): number {
@@ -103,7 +109,7 @@ export class FrontEndPool {
     const close = () => void connection.client?.close();
     // After GOAWAY either side may close once the last stream has ended.
     if (connection.client.goesAway) close();
-    else connection.idleTimer = setTimeout(close, this.#idleMs);
+    else connection.idleTimer = setTimeout(close, this.#times.idleMs);
   }
 
   #open(connectTimeoutMs: number): Connection {
@@ -111,10 +117,17 @@ export class FrontEndPool {
     this.#connections.add(connection);
     connection.opened.then(async (client) => {
       connection.client = client;
+      const keepAlive = setInterval(() => void this.#askForLife(connection), this.#times.keepAliveMs);
       await client.ended;
+      clearInterval(keepAlive);
       clearTimeout(connection.idleTimer);
     }).catch(() => {}).then(() => this.#connections.delete(connection));
     return connection;
+  }
+
+  /** TCP alone would keep tunnels of a front end that vanished for a quarter of an hour. */
+  async #askForLife({ client, reserved }: Connection): Promise<void> {
+    if (client && reserved > 0 && !await client.ping(this.#times.keepAliveMs)) await client.close();
   }
 
   async #connect(timeoutMs: number): Promise<Http2Client> {

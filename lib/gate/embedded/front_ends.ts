@@ -3,6 +3,7 @@ import { FrontEndPool } from "./front_end_pool.ts";
 import type { ThreadOptions } from "./thread.ts";
 
 const IDLE_CONNECTION_MS = 300_000;
+const KEEP_ALIVE_MS = 30_000;
 const HTTPS_PORT = 443;
 
 /** The connections of one thread to all front ends. */
@@ -30,7 +31,8 @@ export class FrontEnds {
         cleartext,
         roots: this.#options.frontEndRoots,
       };
-      pool = new FrontEndPool(frontEnd, this.#options.limits?.idleConnectionMs ?? IDLE_CONNECTION_MS);
+      const { idleConnectionMs = IDLE_CONNECTION_MS, keepAliveMs = KEEP_ALIVE_MS } = this.#options.limits ?? {};
+      pool = new FrontEndPool(frontEnd, { idleMs: idleConnectionMs, keepAliveMs });
       this.#pools.set(origin, pool);
     }
     return pool;
