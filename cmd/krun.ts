@@ -91,6 +91,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
     quit: () => signals.quit(),
   });
   await using capture = await rules.inForce(mesh !== undefined && !alone);
+  const variables = await orAlone(unlessEnded(signals, proxyVariables(settings, capture, proxy)), {});
   watch.lap("capture");
 
   await using app = command.length > 0
@@ -99,7 +100,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
       environment: appEnvironment(
         outside.environment,
         { port: settings.appPort, grpcBootstrap: grpcBootstrap(settings, paths) },
-        await proxyVariables(settings, capture, proxy),
+        variables,
       ),
       uid: settings.appUid,
       signalGroup: ownGroup(settings),

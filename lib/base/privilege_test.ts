@@ -13,3 +13,9 @@ for (
 ) {
   Deno.test(`capabilities: ${name}`, () => assert.equal(hasCapabilities(`Name:\tx\n${line}\nSeccomp:\t0\n`), expected));
 }
+
+Deno.test("capabilities: one of the network", () => {
+  const NET_ADMIN = [12n];
+  assert.equal(hasCapabilities("CapEff:\t00000000a80425fb", NET_ADMIN), false, "docker's default");
+  assert.equal(hasCapabilities("CapEff:\t00000000a80435fb", NET_ADMIN), true, "docker --cap-add NET_ADMIN");
+});

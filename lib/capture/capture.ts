@@ -1,5 +1,6 @@
 import { Problem, reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { mayAdministerNetwork } from "../base/privilege.ts";
 import { makeRules, type RuleSets } from "./apply.ts";
 import { type Backend, type Probe, probeBackends, programOf } from "./backend.ts";
 import { cannotCapture, type CaptureMode, decideCapture, decideUnseen } from "./decide.ts";
@@ -11,6 +12,8 @@ import { type Run, runHere } from "./run.ts";
 import type { CaptureSettings } from "./settings.ts";
 
 const log = logger("krun", "capture");
+
+const NOT_PERMITTED = "it needs root with NET_ADMIN";
 
 /** Rules that are in force; disposal brings back what was ours before them, usually nothing. */
 export interface Capture extends AsyncDisposable {
@@ -66,11 +69,15 @@ export async function applyCapture(backend: Backend, options: CaptureOptions): P
 /** Finds a back end that works here, {@link probeBackends}. */
 export type LookForIptables = (preference: CaptureSettings["backend"]) => Promise<Probe>;
 
-/** A look that is not taken twice: asked early, its answer is there when it is needed. */
-export function lookOnce(run: Run = runHere): LookForIptables {
+/**
+ * A look that is not taken twice: asked early, its answer is there when it is needed.
+ * @param permitted without the permission no program is run only to say so: in gVisor each takes tens of milliseconds
+ */
+export function lookOnce(run: Run = runHere, permitted: () => boolean = mayAdministerNetwork): LookForIptables {
   const taken = new Map<CaptureSettings["backend"], Promise<Probe>>();
   return (preference) => {
-    const look = taken.get(preference) ?? probeBackends(run, preference);
+    const look = taken.get(preference) ??
+      (permitted() ? probeBackends(run, preference) : Promise.resolve({ because: NOT_PERMITTED }));
     taken.set(preference, look);
     return look;
   };

@@ -1,6 +1,7 @@
 /** The pure parts, as tables: nothing here needs root. */
 import assert from "node:assert/strict";
 import { Problem, UsageError } from "../base/errors.ts";
+import { lookOnce } from "./capture.ts";
 import { type CaptureMode, decideCapture } from "./decide.ts";
 import { capturesIpv6 } from "./ipv6.ts";
 import { reasonOfOutput, summary } from "./refusal.ts";
@@ -85,4 +86,21 @@ Deno.test("refusal: one line, with the rule that iptables does not take", () => 
     "it needs root with NET_ADMIN and a kernel with netfilter (iptables-nft and iptables: Permission denied (you must be root))",
   );
   assert.equal(summary([{ program: "iptables", reason: "not installed" }]), "iptables not installed");
+});
+
+Deno.test("a look: once for each preference, and no program is run without the permission", async () => {
+  const programs: string[] = [];
+  const run = (program: string) => {
+    programs.push(program);
+    return Promise.resolve(undefined);
+  };
+  assert.deepEqual(await lookOnce(run, () => false)("auto"), { because: "it needs root with NET_ADMIN" });
+  assert.deepEqual(programs, []);
+  const look = lookOnce(run, () => true);
+  await Promise.all([look("nft"), look("nft")]);
+  const once = programs.length;
+  await look("nft");
+  assert.equal(programs.length, once);
+  await look("auto");
+  assert(programs.length > once);
 });

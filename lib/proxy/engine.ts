@@ -2,7 +2,11 @@
 export interface RunningProxy extends AsyncDisposable {
   /** For people: `pilot-agent with Envoy 1.40.0`. */
   readonly name: string;
-  /** Variables the app needs to use it, e.g. `HTTP_PROXY`; waits until the mesh is found by them. @throws {Problem} it is not, in time */
+  /**
+   * Variables the app needs to use it, e.g. `HTTP_PROXY`; waits until the mesh is found by them. Without a call of this, as with iptables,
+   * nothing is done for it.
+   * @throws {Problem} it is not found in time
+   */
   appEnvironment(): Promise<Readonly<Record<string, string>>>;
   /** Where `/_hbone/15003` leads: the proxy's mTLS inbound listener, or the app itself where there is no mesh. */
   readonly inboundPort: number;

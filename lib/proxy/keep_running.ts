@@ -30,6 +30,7 @@ export async function keepRunning(
   let failures = 0;
   let restarts = 0;
   let up = true;
+  let isUsed = false;
   const stop = new AbortController();
   const stopped = aborted(stop.signal);
   let asked = Promise.withResolvers<string>();
@@ -54,13 +55,25 @@ export async function keepRunning(
     }
   }
 
+  /** As good as the one before: whoever used it finds the mesh as soon as it is back. */
+  async function startAgain(): Promise<RunningProxy> {
+    const next = await start(stop.signal);
+    try {
+      if (isUsed) await Promise.race([next.appEnvironment(), stopped]);
+      return next;
+    } catch (error) {
+      await next[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
   async function restart(pauseMs: number): Promise<void> {
     for (;;) {
       await pause(pauseMs, stop.signal).catch(() => {}); // aborted: seen below
       if (stop.signal.aborted) return;
       asked = Promise.withResolvers(); // what was wished up to now is granted by this start
       try {
-        current = await start(stop.signal);
+        current = await startAgain();
         startedAt = now();
         restarts++;
         up = true;
@@ -80,7 +93,10 @@ export async function keepRunning(
     get pids() {
       return current.pids;
     },
-    appEnvironment: () => current.appEnvironment(),
+    appEnvironment() {
+      isUsed = true;
+      return current.appEnvironment();
+    },
     inboundPort: current.inboundPort,
     ended: new Promise(() => {}),
     drain: () => current.drain(),

@@ -15,7 +15,9 @@ class FakeProxy implements RunningProxy {
     this.ended = promise;
     this.end = resolve;
   }
+  asked = 0;
   appEnvironment(): Promise<Record<string, string>> {
+    this.asked++;
     return Promise.resolve({});
   }
   drain(): Promise<void> {
@@ -101,4 +103,19 @@ Deno.test("a proxy that is asked to is started again at once, and asking twice w
   assert.deepEqual(proxy.health, { up: true, restarts: 2 });
   assert.deepEqual([started.map(({ disposed }) => disposed), proxy.pids, waits], [[1, 1, 0], [102], []]);
   await proxy[Symbol.asyncDispose]();
+});
+
+Deno.test("a proxy that comes back finds the mesh for the app where the one before did, and is not bothered otherwise", async () => {
+  for (const isUsed of [true, false]) {
+    const started: FakeProxy[] = [];
+    const proxy = await keepRunning(() => {
+      started.push(new FakeProxy([1]));
+      return Promise.resolve(started.at(-1)!);
+    }, { signal: new AbortController().signal, waitMs: () => 0 });
+    if (isUsed) await proxy.appEnvironment();
+    started[0]!.end("killed");
+    await turns();
+    assert.deepEqual(started.map(({ asked }) => asked), isUsed ? [1, 1] : [0, 0]);
+    await proxy[Symbol.asyncDispose]();
+  }
 });

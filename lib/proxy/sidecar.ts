@@ -1,6 +1,5 @@
 import { makeDirectory } from "../base/atomic_file.ts";
-import { reasonOf, UsageError } from "../base/errors.ts";
-import { logger } from "../base/log.ts";
+import { UsageError } from "../base/errors.ts";
 import type { InstanceFacts, Settings } from "../settings/mod.ts";
 import type { ControlPlane } from "../mesh/mod.ts";
 import { type Paths, PROXY_USER } from "../identity/mod.ts";
@@ -17,10 +16,9 @@ import {
   watchWhitebox,
   whiteboxAppEnvironment,
   whiteboxBootstrap,
+  type WhiteboxWatch,
   writeInitialFiles,
 } from "./whitebox/mod.ts";
-
-const log = logger("krun", "proxy");
 
 export interface SidecarOptions {
   settings: Settings;
@@ -36,7 +34,7 @@ export interface SidecarOptions {
 
 /**
  * The mesh's proxy: pilot-agent with Envoy, with the proxy of whitebox mode unless capture is off. Returns when Envoy has its configuration
- * from istiod; `appEnvironment` waits until whitebox mode works too.
+ * from istiod; whitebox mode follows the mesh from the first call of `appEnvironment` on, which waits until it works.
  * @throws {Problem} no pilot-agent or Envoy, or they do not get ready
  */
 export async function startSidecar(options: SidecarOptions, signal: AbortSignal): Promise<RunningProxy> {
@@ -66,20 +64,16 @@ export async function startSidecar(options: SidecarOptions, signal: AbortSignal)
     bootstrap: parts.length > 0 ? merge(parts) : undefined,
   }, signal);
   if (!whitebox) return agent;
-  const watch = whitebox.watch();
-  let ending = false;
-  watch.ready.catch((error) => {
-    if (!ending) log.error(`port ${settings.proxyPort} does not know the mesh: ${reasonOf(error)}`);
-  });
+  let watch: WhiteboxWatch | undefined;
   return {
     ...agent,
     async appEnvironment() {
+      watch ??= whitebox.watch();
       await watch.ready;
       return whiteboxAppEnvironment(environment, settings.proxyPort);
     },
     async [Symbol.asyncDispose]() {
-      ending = true;
-      await watch[Symbol.asyncDispose]();
+      await watch?.[Symbol.asyncDispose]();
       await agent[Symbol.asyncDispose]();
     },
   };

@@ -33,10 +33,13 @@ export function envoyAdmin(base = "http://127.0.0.1:15000", fetcher: typeof fetc
   };
   return {
     fingerprint: async (signal) => await (await get(FINGERPRINT, signal)).text(),
-    dumps: async (signal) => ({
-      listeners: await (await get(LEARN_QUERIES.listeners, signal)).json(),
-      clusters: await (await get(LEARN_QUERIES.clusters, signal)).json(),
-    }),
+    dumps: async (signal) => {
+      const [listeners, clusters] = await Promise.all([
+        get(LEARN_QUERIES.listeners, signal).then((answer) => answer.json()),
+        get(LEARN_QUERIES.clusters, signal).then((answer) => answer.json()),
+      ]);
+      return { listeners, clusters };
+    },
     taken: async (signal) => {
       const [filters, scopes, routes] = await Promise.all([
         configs(OUR_FILTERS, signal),
