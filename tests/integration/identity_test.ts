@@ -35,6 +35,7 @@ const FILES = [
   "755 /var/run/secrets/tokens/",
   "600 /var/run/secrets/tokens/istio-token",
   "755 /var/run/secrets/workload-spiffe-credentials/",
+  "755 /var/run/secrets/workload-spiffe-uds/",
 ];
 
 const order = (lines: string[]) => [...lines].sort();
