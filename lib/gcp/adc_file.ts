@@ -1,6 +1,9 @@
 import { Problem, reasonOf } from "../base/errors.ts";
 import type { Fetch } from "../base/http.ts";
-import { redact, registerSecret, Secret } from "../base/secret.ts";
+import { registerSecret } from "../base/secret.ts";
+import { federatedToken } from "./federated_token.ts";
+import { impersonatedIdToken, serviceAccountIdToken } from "./id_token_oauth.ts";
+import { keptToken } from "./kept_token.ts";
 import type { AccessToken } from "./metadata.ts";
 import {
   AuthorizedUser,
@@ -12,13 +15,14 @@ import {
   serviceAccountToken,
 } from "./oauth.ts";
 
-/** A credentials file, read: what it is, and how it gives a token. */
+/** A credentials file, read: what it is, and how it gives tokens. */
 export interface AdcFile {
   type: string;
   fetchToken: () => Promise<AccessToken>;
+  /** An ID token as it came. @throws {Problem} also where this kind of credentials has none */
+  fetchIdToken: (audience: string, signal?: AbortSignal) => Promise<string>;
 }
 
-const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 /** google-auth-library itself waits without an end. */
 const LIBRARY_LIMIT_MS = 15_000;
 /** An account that is impersonated may be the way to the next, but not for ever. */
@@ -63,26 +67,48 @@ function credentialsFrom(
   const oauth: OAuthOptions = { ...options, fix };
   if (type === "service_account") {
     const key = credentialsOf(ServiceAccountKey, content, tried, fix);
-    return { type, fetchToken: () => serviceAccountToken(key, oauth) };
+    return {
+      type,
+      fetchToken: () => serviceAccountToken(key, oauth),
+      fetchIdToken: (audience, signal) => serviceAccountIdToken(key, audience, { ...oauth, signal }),
+    };
   }
   if (type === "authorized_user") {
     const user = credentialsOf(AuthorizedUser, content, tried, fix);
-    return { type, fetchToken: () => refreshedToken(user, oauth) };
+    return { type, fetchToken: () => refreshedToken(user, oauth), fetchIdToken: withoutIdTokens(path, type) };
   }
   if (type === "impersonated_service_account") {
     const url = members["service_account_impersonation_url"];
     if (typeof url !== "string" || !URL.canParse(url) || !members["source_credentials"] || depth >= DEEPEST) {
       throw new Problem({ tried, got: "no service_account_impersonation_url with source_credentials", fix });
     }
-    const delegates = Array.isArray(members["delegates"]) ? members["delegates"].map(String) : [];
+    const target = { url, delegates: delegatesOf(members) };
     const source = credentialsFrom(members["source_credentials"], path, options, depth + 1);
+    const sourceToken = keptToken(source.fetchToken, options.now);
     return {
       type,
-      fetchToken: async () => await impersonatedToken(await source.fetchToken(), { url, delegates }, oauth),
+      fetchToken: async () => await impersonatedToken(await sourceToken(), target, oauth),
+      fetchIdToken: async (audience, signal) =>
+        await impersonatedIdToken(await sourceToken(), target, audience, { ...oauth, signal }),
     };
   }
   if (type === "external_account" || type === "external_account_authorized_user") {
-    return { type, fetchToken: federated(members, tried, fix, options.limitMs ?? LIBRARY_LIMIT_MS) };
+    const federation = {
+      tried: tried.replace("read Google credentials", "get a Google access token"),
+      fix,
+      limitMs: options.limitMs ?? LIBRARY_LIMIT_MS,
+    };
+    const { service_account_impersonation_url: url, ...own } = members;
+    // The federated identity itself asks for the account's ID token: the account needs no right on itself.
+    const ownToken = keptToken(federatedToken(own, federation), options.now);
+    return {
+      type,
+      fetchToken: federatedToken(members, federation),
+      fetchIdToken: typeof url !== "string" ? withoutIdTokens(path, type) : async (audience, signal) => {
+        const target = { url, delegates: delegatesOf(members) };
+        return await impersonatedIdToken(await ownToken(), target, audience, { ...oauth, signal });
+      },
+    };
   }
   throw new Problem({
     tried,
@@ -92,36 +118,23 @@ function credentialsFrom(
   });
 }
 
-function federated(credentials: Record<string, unknown>, tried: string, fix: string, limitMs: number) {
-  type Client = { getAccessToken(): Promise<{ token?: string | null }>; credentials: { expiry_date?: number | null } };
-  let client: Promise<Client> | undefined;
-  const load = async (): Promise<Client> => {
-    const { GoogleAuth } = await import("google-auth-library");
-    return await new GoogleAuth({ credentials, scopes: [SCOPE] }).getClient();
-  };
-  return async (): Promise<AccessToken> => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const tooLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-    });
-    try {
-      const found = await Promise.race([client ??= load(), tooLate]);
-      const { token } = await Promise.race([found.getAccessToken(), tooLate]);
-      if (!token) throw new Error("an answer without a token");
-      // Some of its clients keep to themselves when a token ends: they are asked each time, and answer from their own cache.
-      return { value: new Secret(token), expiresAt: found.credentials.expiry_date ?? 0 };
-    } catch (error) {
-      client = undefined;
-      throw new Problem({
-        tried: tried.replace("read Google credentials", "get a Google access token"),
-        got: redact(reasonOf(error)),
-        fix,
-        cause: error,
-      });
-    } finally {
-      clearTimeout(timer);
-    }
-  };
+/** Google makes ID tokens for an audience of the caller's choice only for service accounts. */
+function withoutIdTokens(path: string, type: string): AdcFile["fetchIdToken"] {
+  return () =>
+    Promise.reject(
+      new Problem({
+        tried: `get an ID token by ${path} (${type})`,
+        got: "credentials that stand for no service account, and only those have ID tokens for a service",
+        fix: type === "external_account"
+          ? "make the file anew with an account: gcloud iam workload-identity-pools create-cred-config PROVIDER " +
+            "--service-account EMAIL …"
+          : "gcloud auth application-default login --impersonate-service-account EMAIL",
+      }),
+    );
+}
+
+function delegatesOf(members: Readonly<Record<string, unknown>>): string[] {
+  return Array.isArray(members["delegates"]) ? members["delegates"].map(String) : [];
 }
 
 /** Whatever a file holds under these names, at any depth, is never shown. */

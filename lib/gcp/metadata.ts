@@ -1,7 +1,8 @@
-import { type Fetch, HttpError, request, UnreachableError } from "../base/http.ts";
+import { type Fetch, HttpError, request, type RequestOptions, UnreachableError } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import { Secret } from "../base/secret.ts";
 import type { InstanceFacts } from "../settings/mod.ts";
+import { type IdToken, type IdTokenSource, readIdToken } from "./id_token.ts";
 import * as v from "valibot";
 
 /** An access token and when it ends. */
@@ -21,15 +22,23 @@ export interface MetadataOptions {
 }
 
 const BASE = "/computeMetadata/v1/";
+const IDENTITY_LIMIT_MS = 5_000;
+/** With GKE's workload identity only a Google account has ID tokens. */
+const NO_IDENTITY =
+  "give the instance a service account; on GKE bind a Google account to this pod's: kubectl annotate serviceaccount NAME " +
+  "iam.gke.io/gcp-service-account=EMAIL, and grant it to the pod's: gcloud iam service-accounts add-iam-policy-binding EMAIL " +
+  "--role roles/iam.workloadIdentityUser --member 'serviceAccount:PROJECT.svc.id.goog[NAMESPACE/NAME]'";
 const Token = v.object({ access_token: v.pipe(v.string(), v.minLength(1)), expires_in: v.number() });
 
 /** Google's metadata server, https://cloud.google.com/compute/docs/metadata/overview. */
-export class MetadataServer {
+export class MetadataServer implements IdTokenSource {
   readonly address: string;
+  readonly origin: string;
   readonly #options: MetadataOptions;
 
   constructor(options: MetadataOptions = {}) {
     this.address = options.host || "169.254.169.254"; // the address spares a look-up of metadata.google.internal
+    this.origin = `metadata server ${this.address}`;
     this.#options = options;
   }
 
@@ -66,6 +75,18 @@ export class MetadataServer {
     return { value: new Secret(token.access_token), expiresAt: now() + token.expires_in * 1_000 };
   }
 
+  /** An ID token of the instance's account, https://cloud.google.com/compute/docs/instances/verifying-instance-identity. */
+  async idToken(audience: string, options: { signal?: AbortSignal | undefined } = {}): Promise<IdToken> {
+    const query = new URLSearchParams({ audience, format: "full" }); // full: with the account's e-mail address
+    const { text, what } = await this.#get(`instance/service-accounts/default/identity?${query}`, {
+      // GKE's own metadata server asks IAM first.
+      timeoutMs: IDENTITY_LIMIT_MS,
+      signal: options.signal,
+      fix: (status) => status === 400 || status === 404 ? NO_IDENTITY : undefined,
+    });
+    return readIdToken(text, audience, what, this.#options.now);
+  }
+
   /** A value as text; `undefined` where this instance has none (404), or none that is not empty. */
   async #value(path: string): Promise<string | undefined> {
     try {
@@ -76,28 +97,33 @@ export class MetadataServer {
     }
   }
 
-  async #get(path: string): Promise<{ text: string; what: string }> {
+  async #get(
+    path: string,
+    options: Pick<RequestOptions, "timeoutMs" | "signal" | "fix"> = {},
+  ): Promise<{ text: string; what: string }> {
     const url = `http://${this.address}${BASE}${path}`;
-    const what = `read ${path} from the metadata server`;
-    const limit = this.#options.silenceMs ?? 500;
+    const [name] = path.split("?");
+    const what = `read ${name} from the metadata server`;
     const answer = await request(url, {
       what,
       headers: { "metadata-flavor": "Google" },
-      timeoutMs: limit,
+      timeoutMs: options.timeoutMs ?? this.#options.silenceMs ?? 500,
+      signal: options.signal,
       // A silent address is asked once; 429 and 503, usual early in an instance's life, are not silence.
       tries: 5,
       retryUnreachable: false,
       fetch: this.#options.fetch,
       fixUnreachable:
         "run on Google Cloud, or set GOOGLE_APPLICATION_CREDENTIALS, or: gcloud auth application-default login",
-      fix: (status) =>
+      fix: (status, body) =>
         status === 403
-          ? "something between krun and the metadata server takes the Metadata-Flavor header away"
-          : undefined,
+          ? "something between this program and the metadata server takes the Metadata-Flavor header away"
+          : options.fix?.(status, body),
     });
+    const tried = `${what} (GET http://${this.address}${BASE}${name})`;
     if (answer.headers.get("metadata-flavor") !== "Google") {
-      throw new UnreachableError({ tried: `${what} (GET ${url})`, got: "an answer that is not the metadata server's" });
+      throw new UnreachableError({ tried, got: "an answer that is not the metadata server's" });
     }
-    return { text: answer.text, what: `${what} (GET ${url})` };
+    return { text: answer.text, what: tried };
   }
 }

@@ -37,20 +37,33 @@ export const AuthorizedUser = v.object({
 const Answer = v.object({ access_token: text, expires_in: v.number() });
 const Impersonated = v.object({ accessToken: text, expireTime: text });
 
-/** A token for a service account's key: its assertion, signed with the key, is exchanged (RFC 7523). */
+/** A token for a service account's key: its assertion is exchanged (RFC 7523). */
 export async function serviceAccountToken(
   key: v.InferOutput<typeof ServiceAccountKey>,
   options: OAuthOptions,
 ): Promise<AccessToken> {
+  const form = {
+    grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    assertion: assertionOf(key, { scope: SCOPE }, options),
+  };
+  return await askFor(`get an access token for ${key.client_email}`, key.token_uri, form, options);
+}
+
+/** A JWT signed with the key, by which its owner asks for a token; `claims` say for which. @throws {Problem} no RSA key */
+export function assertionOf(
+  key: v.InferOutput<typeof ServiceAccountKey>,
+  claims: Readonly<Record<string, string>>,
+  options: { now?: (() => number) | undefined; fix: string },
+): string {
   const issuedAt = Math.floor((options.now ?? Date.now)() / 1_000);
   const encode = (value: unknown) =>
     new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
-  const claims = { iss: key.client_email, scope: SCOPE, aud: key.token_uri, iat: issuedAt, exp: issuedAt + 3_600 };
+  const all = { iss: key.client_email, ...claims, aud: key.token_uri, iat: issuedAt, exp: issuedAt + 3_600 };
   const header = { alg: "RS256", typ: "JWT", ...(key.private_key_id ? { kid: key.private_key_id } : {}) };
-  const content = `${encode(header)}.${encode(claims)}`;
-  let signature: string;
+  const content = `${encode(header)}.${encode(all)}`;
   try {
-    signature = createSign("RSA-SHA256").update(content).sign(key.private_key, "base64url");
+    const signature = createSign("RSA-SHA256").update(content).sign(key.private_key, "base64url");
+    return new Secret(`${content}.${signature}`).reveal();
   } catch (error) {
     throw new Problem({
       tried: `sign with the key of ${key.client_email}`,
@@ -59,11 +72,6 @@ export async function serviceAccountToken(
       cause: error,
     });
   }
-  const form = {
-    grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
-    assertion: new Secret(`${content}.${signature}`).reveal(),
-  };
-  return await askFor(`get an access token for ${key.client_email}`, key.token_uri, form, options);
 }
 
 /** A token for a person: what `gcloud auth application-default login` has left behind. */
@@ -76,9 +84,9 @@ export async function refreshedToken(
   return await askFor("refresh the access token of a user", token_uri, form, options);
 }
 
-/** A token of another account that `source` may act for. @param url `…/serviceAccounts/EMAIL:generateAccessToken` */
+/** A token of another account that the owner of `source` may act for. @param url `…/serviceAccounts/EMAIL:generateAccessToken` */
 export async function impersonatedToken(
-  source: AccessToken,
+  source: Secret,
   target: { url: string; delegates: readonly string[] },
   options: OAuthOptions,
 ): Promise<AccessToken> {
@@ -88,7 +96,7 @@ export async function impersonatedToken(
     what,
     method: "POST",
     json: { scope: [SCOPE], lifetime: "3600s", delegates: target.delegates },
-    headers: { authorization: `Bearer ${source.value.reveal()}` },
+    headers: { authorization: `Bearer ${source.reveal()}` },
     fetch: options.fetch,
     fix: (status) =>
       status === 403

@@ -10,7 +10,7 @@ import { environmentLayers, resolve } from "../settings/mod.ts";
 import { keepToken } from "./keep_token.ts";
 import { podLabels, serializeLabels } from "./labels.ts";
 import { keepIdentity, pathsBelow } from "./mod.ts";
-import { backOffMs, renewAfterMs } from "./renewal.ts";
+import { backOffMs, renewAfterMs } from "../base/renewal.ts";
 import { checkRoots } from "./roots.ts";
 
 const root = Deno.uid() === 0;

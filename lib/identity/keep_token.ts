@@ -1,9 +1,10 @@
 import { writeAtomically } from "../base/atomic_file.ts";
 import { reasonOf } from "../base/errors.ts";
+import { type Later, later } from "../base/later.ts";
 import { logger } from "../base/log.ts";
+import { backOffMs, renewAfterMs } from "../base/renewal.ts";
 import type { ServiceAccountToken } from "../kube/mod.ts";
 import { PROXY_USER } from "./paths.ts";
-import { backOffMs, renewAfterMs } from "./renewal.ts";
 
 const log = logger("krun", "identity");
 
@@ -13,16 +14,8 @@ export interface KeepTokenOptions {
   issue: (signal?: AbortSignal) => Promise<ServiceAccountToken>;
   now?: () => number;
   random?: () => number;
-  /** Runs something later; returns what calls it off. @default setTimeout */
-  after?: (ms: number, run: () => void) => () => void;
-}
-
-/** What setTimeout can count to. */
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-
-function afterTimeout(ms: number, run: () => void): () => void {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
+  /** @default {setTimeout} */
+  after?: Later;
 }
 
 /** A token file that stays valid. */
@@ -55,7 +48,7 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
 
   function plan(waitMs: number): void {
     if (stop.signal.aborted) return;
-    callOff = (options.after ?? afterTimeout)(Math.min(waitMs, LONGEST_TIMEOUT_MS), () => running = renew());
+    callOff = (options.after ?? later)(waitMs, () => running = renew());
   }
 
   async function renew(): Promise<void> {

@@ -7,7 +7,7 @@
  */
 import { AccessTokens } from "./access_tokens.ts";
 import { type EmulatedAnswer, type EmulatedRequest, type HttpServer, startHttpServer } from "./http_server.ts";
-import { createSigner, type TokenSigner } from "./json_web_token.ts";
+import { type Claims, createSigner, idTokenClaims, type TokenSigner } from "./json_web_token.ts";
 
 /** What the server answers; may be changed while it runs. */
 export interface MetadataState {
@@ -29,6 +29,8 @@ export interface MetadataState {
   accessTokenSeconds: number;
   /** Lifetime of ID tokens. @default 3600 */
   idTokenSeconds: number;
+  /** Claims of ID tokens in place of the usual ones, e.g. another `aud`. @default {} */
+  idTokenClaims: Claims;
 }
 
 export interface MetadataOptions extends Partial<MetadataState> {
@@ -64,6 +66,7 @@ export async function startMetadata(options: MetadataOptions = {}): Promise<Meta
     universeDomain: "googleapis.com",
     accessTokenSeconds: 3600,
     idTokenSeconds: 3600,
+    idTokenClaims: {},
     ...given,
   };
   const token = tokenSource(state, accessTokens, accessToken);
@@ -114,12 +117,8 @@ function tree(state: MetadataState, token: () => EmulatedAnswer, signer: TokenSi
 function identity(url: URL, state: MetadataState, signer: TokenSigner): EmulatedAnswer {
   const audience = url.searchParams.get("audience");
   if (!audience) return text(400, "non-empty audience parameter required");
-  const issuedAt = Math.floor(Date.now() / 1000);
-  const subject = "104205109876543210987";
-  const email = url.searchParams.get("format") === "full" ? { email: state.email, email_verified: true } : {};
-  const times = { iat: issuedAt, exp: issuedAt + state.idTokenSeconds };
-  const claims = { aud: audience, azp: subject, ...email, ...times, iss: "https://accounts.google.com", sub: subject };
-  return text(200, signer.sign(claims));
+  const email = url.searchParams.get("format") === "full" ? state.email : undefined;
+  return text(200, signer.sign({ ...idTokenClaims(audience, email, state.idTokenSeconds), ...state.idTokenClaims }));
 }
 
 function answer(request: EmulatedRequest, root: Entry): EmulatedAnswer {
