@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { abort } from "../../lib/base/tcp_abort.ts";
 import { createAuthority } from "../emulators/certificates.ts";
-import { OTHER, readExactly, WEB } from "./gate_stage.ts";
+import { clientHello } from "./gate_hello.ts";
+import { OTHER, readExactly, readHello, WEB } from "./gate_stage.ts";
 import type { GateCase } from "./gate_suite.ts";
 import { echo, pause, randomBytes, readAll, sha256, until, writeAll } from "./tunnel_peers.ts";
 
@@ -110,6 +111,20 @@ export const CARRY_CASES: readonly GateCase[] = [
       await until(async () => await stage.open() === 0 && await stage.result("ok") === 1, "the tunnel counted");
     },
   },
+  ...(hasIpv6() ? ["127.0.0.1", "::1"] : []).map((address): GateCase => ({
+    name: `a gate for both families: bytes and resets for a client at ${address}`,
+    stage: { gate: { hostname: "::" } },
+    async run(stage) {
+      const client = await stage.connect(stage.gate.ports.tunnels, address);
+      await writeAll(client, clientHello({ serverName: WEB, alpn: ["istio"] }));
+      const server = await stage.web.accept();
+      await readHello(server, WEB);
+      await writeAll(server, Uint8Array.of(1));
+      await readExactly(client, 1);
+      abort(server);
+      await assert.rejects(readAll(client), Deno.errors.ConnectionReset);
+    },
+  })),
   {
     name: "an app that answers and closes while the client still sends: the answer arrives whole",
     async run(stage) {
@@ -249,6 +264,15 @@ export const CARRY_CASES: readonly GateCase[] = [
     },
   },
 ];
+
+function hasIpv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Waits until a figure has stopped to grow. */
 async function settled(figure: () => Promise<number>): Promise<void> {

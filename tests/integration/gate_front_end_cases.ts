@@ -68,6 +68,16 @@ export const FRONT_END_CASES: readonly GateCase[] = [
     },
   },
   {
+    name: "401 for many at once: one token is dropped, all go on with the next",
+    async run(stage) {
+      const first = stage.tokens.current("https://web");
+      stage.frontEnd.verdict = ({ token }) => token === first ? { status: 401 } : "pass";
+      await stage.tunnels(50);
+      assert.deepEqual(stage.tokens.dropped, ["https://web"]);
+      assert.equal(await stage.open(), 50);
+    },
+  },
+  {
     name: "401 for the fresh token too: closed, counted",
     async run(stage) {
       stage.frontEnd.verdict = () => ({ status: 401 });

@@ -126,8 +126,8 @@ export class Stage implements AsyncDisposable {
   }
 
   /** A client's connection that has said nothing. */
-  async connect(port = this.gate.ports.tunnels): Promise<Deno.TcpConn> {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  async connect(port = this.gate.ports.tunnels, hostname = "127.0.0.1"): Promise<Deno.TcpConn> {
+    const conn = await Deno.connect({ hostname, port });
     conn.setNoDelay(true);
     this.#conns.push(conn);
     return conn;

@@ -8,6 +8,7 @@ import { HelloPort } from "./hello_port.ts";
 import { OncePerMinute } from "./once_per_minute.ts";
 import { OpenTunnels } from "./open_tunnels.ts";
 import { pass } from "./pass.ts";
+import { RefusedTokens } from "./refused_tokens.ts";
 import { type LiveRoute, RouteTable } from "./route_table.ts";
 import type { GateThread, ThreadCalls, ThreadOptions } from "./thread.ts";
 import { tunnel, type TunnelEnded } from "./tunnel.ts";
@@ -21,6 +22,7 @@ const log = logger("hgate", "gate");
 /** The embedded gate on one thread: what comes in at its ports, by which route it goes on. */
 export class GateServer implements GateThread {
   readonly #calls: ThreadCalls;
+  readonly #refused: RefusedTokens;
   readonly #counters = new Counters();
   readonly #names = new OncePerMinute();
   readonly #reasons = new OncePerMinute();
@@ -34,6 +36,7 @@ export class GateServer implements GateThread {
 
   constructor(calls: ThreadCalls) {
     this.#calls = calls;
+    this.#refused = new RefusedTokens(calls.tokens);
   }
 
   async serve(options: ThreadOptions): Promise<GateOptions["ports"]> {
@@ -115,7 +118,7 @@ export class GateServer implements GateThread {
     const limits = { most: Math.ceil(tunnels / this.#options.threads), idleTimeoutMs };
     const pool = this.#frontEnds.poolFor(route.url);
     this.#serve(conn, live, limits, (mesh, watch, signal) => {
-      return tunnel({ mesh, first, route, pool, tokens: this.#calls.tokens, watch, signal });
+      return tunnel({ mesh, first, route, pool, tokens: this.#calls.tokens, refused: this.#refused, watch, signal });
     });
   }
 

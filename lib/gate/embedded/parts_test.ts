@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { Secret } from "../../base/secret.ts";
 import { Counters, sumStats } from "./counters.ts";
 import { OncePerMinute } from "./once_per_minute.ts";
+import { RefusedTokens } from "./refused_tokens.ts";
 import { RouteTable } from "./route_table.ts";
 
 Deno.test("once per minute: each key once, all again a minute later, and no more keys than allowed", () => {
@@ -48,4 +50,16 @@ Deno.test("route table: the first of two routes has a name, streams follow their
   open("five", "a to x again");
   table.replace([]);
   assert.deepEqual(cuts, ["a to y", "b to x", "a to x", "a to x again"]);
+});
+
+Deno.test("refused tokens: each is dropped once, and again when it comes back later", () => {
+  let nowMs = 0;
+  const dropped: string[] = [];
+  const refused = new RefusedTokens({ drop: (audience) => void dropped.push(audience) }, () => nowMs);
+  for (const token of ["first-token", "first-token", "second-token"]) refused.drop("a", new Secret(token));
+  refused.drop("b", new Secret("second-token"));
+  assert.deepEqual(dropped, ["a", "a", "b"]);
+  nowMs = 1_000;
+  refused.drop("a", new Secret("second-token"));
+  assert.deepEqual(dropped, ["a", "a", "b", "a"]);
 });

@@ -1,9 +1,11 @@
 import { reasonOf } from "../../base/errors.ts";
+import type { Secret } from "../../base/secret.ts";
 import { type ClientAnswer, ErrorCode, type Field, StreamReset } from "../../http2/mod.ts";
 import type { IdTokens, TunnelResult, TunnelRoute } from "../route.ts";
 import { carry, type CarryWatch } from "./carry.ts";
 import { StreamEnd, type TcpEnd } from "./end.ts";
 import { type FrontEndPool, isUnprocessed, type PooledRequest } from "./front_end_pool.ts";
+import type { RefusedTokens } from "./refused_tokens.ts";
 
 /** Requests that the front end refused unprocessed are sent again, so often in all. */
 const MOST_TRIES = 3;
@@ -22,7 +24,8 @@ export interface TunnelParts {
   first: Uint8Array;
   route: TunnelRoute;
   pool: FrontEndPool;
-  tokens: Pick<IdTokens, "get" | "drop">;
+  tokens: Pick<IdTokens, "get">;
+  refused: Pick<RefusedTokens, "drop">;
   watch: CarryWatch;
   /** Aborted to end the tunnel at once. */
   signal: AbortSignal;
@@ -72,7 +75,7 @@ interface Opened {
 }
 
 async function open(parts: TunnelParts, gone: Promise<void>): Promise<Opened | TunnelEnded> {
-  const { route, tokens, signal } = parts;
+  const { route, refused: refusedTokens, signal } = parts;
   let refusedToken = false;
   for (let tries = 1;; tries++) {
     const attempt = await ask(parts, gone);
@@ -92,7 +95,7 @@ async function open(parts: TunnelParts, gone: Promise<void>): Promise<Opened | T
     const refused = { result: "failed", reason: `the front end answered ${answer.status}` } as const;
     if (answer.status === 403) return give(request, { ...refused, result: "unauthorized" });
     if (answer.status !== 401) return give(request, refused);
-    tokens.drop(route.audience);
+    refusedTokens.drop(route.audience, attempt.token);
     if (refusedToken) return give(request, { ...refused, result: "unauthorized" });
     refusedToken = true;
     give(request, refused);
@@ -100,6 +103,7 @@ async function open(parts: TunnelParts, gone: Promise<void>): Promise<Opened | T
 }
 
 interface Asked {
+  token: Secret;
   request: PooledRequest;
   answer: ClientAnswer | StreamReset;
   /** Filled in when the front end resets the stream later. */
@@ -137,7 +141,7 @@ async function ask(parts: TunnelParts, gone: Promise<void>): Promise<Asked | Tun
     // An end of the client's side is no reason to give up, a reset is.
     const head = await Promise.race([answer, gone]) ?? await answer;
     answered = !(head instanceof StreamReset) && head.status === 200;
-    return { request, answer: head, reset };
+    return { token: token.value, request, answer: head, reset };
   } catch (error) {
     give(request, undefined);
     throw error;
