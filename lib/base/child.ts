@@ -1,5 +1,6 @@
 import { linesOf } from "./lines.ts";
-import { withDescendants } from "./process_tree.ts";
+import { pause } from "./pause.ts";
+import { isRunning, withDescendants } from "./process_tree.ts";
 
 /** Ends a process that we started: SIGTERM, and SIGKILL when that takes too long, or when `hurry` is aborted. */
 export async function endProcess(
@@ -22,7 +23,7 @@ export async function endProcess(
 
 /**
  * Ends a process that starts others, and then those of them that it left behind. One that has ended by itself must have been started
- * `detached`: then they are told by its session.
+ * `detached`: then they are told by its session. Returns when all of them have let go of what they held.
  */
 export async function endProcessTree(
   child: Deno.ChildProcess,
@@ -38,7 +39,18 @@ export async function endProcessTree(
       Deno.kill(pid, "SIGKILL");
     } catch { /* it has ended */ }
   }
+  await goneFrom(tree);
   return status;
+}
+
+/** What a killed process takes to let go of its ports and files: with much memory some milliseconds. */
+const LETTING_GO_MS = 500;
+
+async function goneFrom(pids: ReadonlySet<number>): Promise<void> {
+  const until = performance.now() + LETTING_GO_MS;
+  for (const pid of pids) {
+    while (await isRunning(pid) && performance.now() < until) await pause(2);
+  }
 }
 
 /** Sends a signal; a process that has ended already is no error. */

@@ -23,3 +23,9 @@ export async function withDescendants(pids: readonly number[]): Promise<Set<numb
   }
   return found;
 }
+
+/** Whether a process runs; one that has ended and waits to be reaped does not, nor does one that /proc does not show. */
+export async function isRunning(pid: number): Promise<boolean> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+  return stat !== "" && !/^[ZX] /.test(stat.slice(stat.lastIndexOf(")") + 2));
+}

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { isRunning } from "../../lib/base/process_tree.ts";
 import { startWorld, type World } from "../emulators/world.ts";
 import { canUnshare, freePort, type KrunProcess, startKrun, withDirectory } from "./krun_process.ts";
 
@@ -68,11 +69,7 @@ export async function pidIn(path: string): Promise<number> {
   return Number(await Deno.readTextFile(path));
 }
 
-/** Whether the process runs: one that nobody has waited for yet does not. */
-export async function runs(pid: number): Promise<boolean> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
-  return stat !== "" && !/\) [ZX] /.test(stat);
-}
+export { isRunning as runs };
 
 export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export const WAIT = "while true; do sleep 0.02; done";

@@ -52,9 +52,11 @@ inNetworkNamespace("job with a pilot-agent of the test's own", import.meta.url, 
     inWorld(async (scene) => {
       delete scene.environment["startupProbe.http"];
       Object.assign(scene.environment, JOB);
-      const agent = `echo "$POD_NAME $ISTIO_META_WORKLOAD_NAME" > $DIR/names; echo $$ > $DIR/agent\n` +
-        `trap 'echo gone > $DIR/gone; exit 0' TERM\n${WAIT}`;
-      await using krun = await start(scene, agent, "cat $DIR/names; exit 4", []);
+      const agent = `trap 'echo gone > $DIR/gone; exit 0' TERM\n` +
+        `echo "$POD_NAME $ISTIO_META_WORKLOAD_NAME" > $DIR/names; echo $$ > $DIR/agent\n${WAIT}`;
+      // ready is said by the test's own 15021, which may be before the script has begun
+      const task = "while [ ! -s $DIR/agent ]; do sleep 0.01; done; cat $DIR/names; exit 4";
+      await using krun = await start(scene, agent, task, []);
       const { code, stdout, stderr } = await krun.ended;
       assert.equal(code, 4, stderr);
       assert.match(stdout, /^nightly-x7k2p-3-[0-9a-f]{8} nightly\n$/);
