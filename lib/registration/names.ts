@@ -53,7 +53,10 @@ export interface CloudRunName {
  * Reads `service`, `region/service`, `project/region/service` and `projects/P/locations/R/services/S`.
  * @returns `undefined` for any other text, and where a part is neither given nor a default
  */
-export function parseServiceName(text: string, defaults: Partial<CloudRunName> = {}): CloudRunName | undefined {
+export function parseServiceName(
+  text: string,
+  defaults: { project?: string | undefined; region?: string | undefined } = {},
+): CloudRunName | undefined {
   const full = /^projects\/([^/]+)\/locations\/([^/]+)\/services\/([^/]+)$/.exec(text);
   const parts = full ? full.slice(1) : text.split("/");
   if (parts.length > 3) return undefined;

@@ -1,0 +1,64 @@
+import { reasonOf } from "../../base/errors.ts";
+import type { CloudRunName } from "../../registration/mod.ts";
+
+/** What Cloud Run says of a service. */
+export interface CloudRunService {
+  /** The one to use first. */
+  urls: readonly string[];
+  /** Request timeout. */
+  timeoutMs: number;
+  /** Requests at once that an instance takes. */
+  concurrency: number;
+  /** Custom audiences, beside the URLs. */
+  audiences: readonly string[];
+}
+
+export interface CloudRun {
+  /** @throws {Problem} there is none, it may not be read, or nothing answers */
+  service(project: string, region: string, name: string, signal?: AbortSignal): Promise<CloudRunService>;
+}
+
+export interface KeptOptions {
+  /** A service is asked for again after this long, spread by a fifth. @default {300000} */
+  everyMs?: number;
+  /** The same after a failure. @default {30000} */
+  afterFailureMs?: number;
+  random?: () => number;
+  now?: () => number;
+}
+
+interface Kept {
+  last: CloudRunService | undefined;
+  problem: string | undefined;
+  nextAt: number;
+}
+
+/** What Cloud Run said last of each service; a failure leaves the last answer as it is. */
+export class KeptServices {
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(readonly cloudRun: CloudRun, readonly options: KeptOptions = {}) {}
+
+  async get(name: CloudRunName, signal?: AbortSignal): Promise<Readonly<Kept>> {
+    const { everyMs = 300_000, afterFailureMs = 30_000, random = Math.random, now = Date.now } = this.options;
+    const key = `${name.project}/${name.region}/${name.service}`;
+    const kept: Kept = this.#kept.get(key) ?? { last: undefined, problem: undefined, nextAt: 0 };
+    this.#kept.set(key, kept);
+    if (now() < kept.nextAt) return kept;
+    try {
+      kept.last = await this.cloudRun.service(name.project, name.region, name.service, signal);
+      kept.problem = kept.last.urls.length ? undefined : `Cloud Run has no URL for ${key}`;
+    } catch (error) {
+      kept.problem = reasonOf(error);
+    }
+    kept.nextAt = now() + (kept.problem ? afterFailureMs : everyMs) * (0.8 + random() * 0.4);
+    return kept;
+  }
+
+  /** Forgets those that nobody asks for. @returns when the next of the others is due, milliseconds since 1970 */
+  keepOnly(names: readonly CloudRunName[]): number {
+    const wanted = new Set(names.map((name) => `${name.project}/${name.region}/${name.service}`));
+    for (const key of this.#kept.keys()) if (!wanted.has(key)) this.#kept.delete(key);
+    return Math.min(...[...this.#kept.values()].map(({ nextAt }) => nextAt), Infinity);
+  }
+}
