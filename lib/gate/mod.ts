@@ -15,3 +15,13 @@ export type {
 export { embeddedGate } from "./embedded/engine.ts";
 export { serveGateHttp } from "./http.ts";
 export type { GateStatus, RouteProblem } from "./status.ts";
+export {
+  type CloudRun,
+  type CloudRunService,
+  type Controller,
+  type ControllerOptions,
+  type MeshFacts,
+  roles,
+  RULES,
+  startController,
+} from "./controller/mod.ts";

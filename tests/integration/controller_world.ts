@@ -5,9 +5,10 @@ import {
   type CloudRunService,
   type Controller,
   type ControllerOptions,
+  type GateRoutes,
   startController,
-} from "../../lib/gate/controller/mod.ts";
-import type { GateRoutes } from "../../lib/gate/mod.ts";
+} from "../../lib/gate/mod.ts";
+
 import { KubeClient, type KubeObject } from "../../lib/kube/mod.ts";
 import { createAuthority } from "../emulators/certificates.ts";
 import { type KubernetesEmulator, startKubernetes } from "../emulators/kubernetes.ts";
