@@ -13,6 +13,9 @@ export type {
   TunnelRouteLimits,
 } from "./route.ts";
 export { embeddedGate } from "./embedded/engine.ts";
+export { type BootstrapOptions, gateEnvoyBootstrap } from "./envoy/bootstrap.ts";
+export { drainEnvoy } from "./envoy/drain.ts";
+export { envoyGate, envoyGateBeside, type MeetingPlace } from "./envoy/engine.ts";
 export { serveGateHttp } from "./http.ts";
 export type { GateStatus, RouteProblem } from "./status.ts";
 export {
