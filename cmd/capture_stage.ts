@@ -1,5 +1,6 @@
 /** The stage `capture`: it looks for iptables while the cluster is asked, and makes the rules while the proxy starts. */
 import { logger } from "../lib/base/log.ts";
+import { mayActAsOthers } from "../lib/base/privilege.ts";
 import {
   type Capture,
   captureSettingsHere,
@@ -8,6 +9,7 @@ import {
   type NoCapture,
   startCapture,
 } from "../lib/capture/mod.ts";
+import { PROXY_USER } from "../lib/identity/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
 import { captureVariables } from "./capture_variables.ts";
 
@@ -21,7 +23,7 @@ type Environment = Readonly<Record<string, string>>;
  */
 export function lookForIptables(given: Settings, environment: Environment): LookForIptables {
   const look = lookOnce();
-  if (["auto", "required"].includes(modeOf(given, environment))) {
+  if (["auto", "required"].includes(captureMode(given, environment))) {
     // What is wrong with the settings is said when capture has its turn.
     captureSettingsHere(captureVariables(environment)).then(({ backend }) => look(backend)).catch(() => {});
   }
@@ -66,9 +68,10 @@ async function captureTraffic(
   { settings, environment, look }: { settings: Settings; environment: Environment; look: LookForIptables },
 ): Promise<Capture | NoCapture> {
   const variables = captureVariables({ ...environment, ...settings.others });
-  const capture = await startCapture(modeOf(settings, environment), {
+  const capture = await startCapture(captureMode(settings, environment), {
     settings: await captureSettingsHere(variables),
     interceptionMode: settings.interceptionMode,
+    proxyApart: mayActAsOthers() && settings.appUid !== PROXY_USER.uid,
     look,
   });
   if (capture.use === "iptables") {
@@ -79,7 +82,7 @@ async function captureTraffic(
 }
 
 /** By itself only in a container: elsewhere the rules would be the whole machine's. */
-function modeOf(settings: Settings, environment: Environment): Settings["capture"] {
+export function captureMode(settings: Settings, environment: Environment): Settings["capture"] {
   if (settings.proxy !== "envoy" || settings.xdsAddress === "-") return "none";
   const ownNetwork = Deno.pid === 1 || ["K_SERVICE", "CLOUD_RUN_JOB"].some((name) => environment[name] !== undefined);
   return settings.capture === "auto" && !ownNetwork ? "whitebox" : settings.capture;

@@ -93,11 +93,12 @@ export async function startCapture(
   mode: CaptureMode,
   options: CaptureOptions & {
     readonly interceptionMode?: string | undefined;
+    readonly proxyApart?: boolean;
     /** One that may have begun already. */
     readonly look?: LookForIptables;
   },
 ): Promise<Capture | NoCapture> {
-  const unseen = decideUnseen(mode, options.interceptionMode);
+  const unseen = decideUnseen(mode, options.interceptionMode, options.proxyApart);
   if (unseen) return nothingToUndo(unseen);
   const { look = lookOnce(options.run) } = options;
   const probe = await look(options.settings.backend);

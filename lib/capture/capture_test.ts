@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Problem, UsageError } from "../base/errors.ts";
 import { lookOnce } from "./capture.ts";
-import { type CaptureMode, decideCapture } from "./decide.ts";
+import { type CaptureMode, decideCapture, decideUnseen } from "./decide.ts";
 import { capturesIpv6 } from "./ipv6.ts";
 import { reasonOfOutput, summary } from "./refusal.ts";
 import { dnsServers } from "./resolv_conf.ts";
@@ -103,4 +103,14 @@ Deno.test("a look: once for each preference, and no program is run without the p
   assert.equal(programs.length, once);
   await look("auto");
   assert(programs.length > once);
+});
+
+Deno.test("decide: rules tell the proxy from the app by its user; where both have one, there can be none", () => {
+  assert.equal(decideUnseen("auto", undefined, true), undefined);
+  assert.equal(decideUnseen("none", undefined, false)?.use, "none");
+  assert.deepEqual(decideUnseen("auto", undefined, false), {
+    use: "whitebox",
+    because: "iptables cannot be used: the app and the proxy run as one user, so that no rule can tell them apart",
+  });
+  assert.throws(() => decideUnseen("required", undefined, false), Problem);
 });

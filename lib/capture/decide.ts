@@ -15,12 +15,14 @@ export type CaptureDecision =
 /**
  * Whether rules are needed at all, before anything is looked at. `interceptionMode` is ISTIO_META_INTERCEPTION_MODE:
  * NONE asks for whitebox, as in the original.
+ * @param proxyApart whether the proxy runs as a user of its own: rules tell it from the app by that
  * @returns undefined where it depends on what works here
  * @throws {UsageError} capture is required and refused at once, or TPROXY is asked for
  */
 export function decideUnseen(
   mode: CaptureMode,
   interceptionMode?: string,
+  proxyApart = true,
 ): Exclude<CaptureDecision, { use: "iptables" }> | undefined {
   const refused = interceptionMode?.toUpperCase() === "NONE";
   if (interceptionMode?.toUpperCase() === "TPROXY") {
@@ -39,7 +41,10 @@ export function decideUnseen(
   }
   if (mode === "none") return { use: "none" };
   if (mode === "whitebox") return { use: "whitebox", because: "--capture=whitebox asks for it" };
-  return refused ? { use: "whitebox", because: "ISTIO_META_INTERCEPTION_MODE=NONE asks for it" } : undefined;
+  if (refused) return { use: "whitebox", because: "ISTIO_META_INTERCEPTION_MODE=NONE asks for it" };
+  return proxyApart
+    ? undefined
+    : cannotCapture(mode, "the app and the proxy run as one user, so that no rule can tell them apart");
 }
 
 /**
