@@ -11,7 +11,6 @@ import {
 } from "../lib/app/mod.ts";
 import { discover } from "../lib/cluster/mod.ts";
 import { serveHealth, type Status } from "../lib/health/mod.ts";
-import { pathsBelow } from "../lib/identity/mod.ts";
 import { grpcBootstrap, noProxy, PORTS } from "../lib/proxy/mod.ts";
 import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
 import type { TunnelEnd } from "../lib/tunnel/mod.ts";
@@ -24,12 +23,14 @@ import {
   type KrunOutside,
   openTunnel,
   ownGroup,
+  pathsOf,
   proxyVariables,
   reasonNotReady,
   startProxy,
   unlessEnded,
   untilEnd,
 } from "./krun_stages.ts";
+import { clearAway } from "./clear_away.ts";
 import { followMeshEnv } from "./follow_mesh_env.ts";
 import { beginCapture, lookForIptables } from "./capture_stage.ts";
 import { listenForSignals } from "./signals.ts";
@@ -49,6 +50,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   const look = lookForIptables(given, outside.environment);
   let alone = false;
   const orAlone = aloneUnless(given.meshRequired, () => alone = true);
+  await clearAway(given, outside.environment);
   const discovery = await orAlone(
     unlessEnded(signals, discover(outside)),
     { settings: given, kube: undefined, facts: undefined, cluster: undefined },
@@ -61,7 +63,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   requireApart(settings);
   if (command.length > 0 && probe.kind !== "none") await requireFree(settings.appPort);
 
-  const paths = pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));
+  const paths = pathsOf(settings);
   await using mesh = await orAlone(unlessEnded(signals, joinMesh(discovery, paths)), undefined);
   watch.lap("identity");
   await using rules = beginCapture({
@@ -106,6 +108,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
       signalGroup: ownGroup(settings),
       graceMs: settings.graceMs,
       hurry: signals.hurry,
+      processes: paths.processes,
     })
     : undefined;
   using _orphans = reapOrphans(() => [...proxy.pids, ...(app ? [app.pid] : [])]);

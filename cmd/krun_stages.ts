@@ -4,7 +4,7 @@ import { logger } from "../lib/base/log.ts";
 import type { App } from "../lib/app/mod.ts";
 import type { Capture, NoCapture } from "../lib/capture/mod.ts";
 import type { Discovery, Outside } from "../lib/cluster/mod.ts";
-import { keepIdentity, type Paths } from "../lib/identity/mod.ts";
+import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
 import { controlPlaneOf, type MeshState, rootsOf } from "../lib/mesh/mod.ts";
 import { keepRunning, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
@@ -62,6 +62,11 @@ export function aloneUnless(required: boolean, tell: () => void) {
       return alone;
     }
   };
+}
+
+/** Below `/` in a container, the working directory elsewhere. */
+export function pathsOf(settings: Settings): Paths {
+  return pathsBelow(settings.baseDir ?? (Deno.uid() === 0 ? "/" : Deno.cwd()));
 }
 
 /** Control plane, roots and identity; nothing where no mesh is wanted. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { UsageError } from "../base/errors.ts";
+import { endedBy } from "./ended_by.ts";
 import { listeningInodes, ownedBy } from "./listener.ts";
 import { type Probe, probeOf, waitForApp } from "./probe.ts";
 
@@ -61,3 +62,15 @@ Deno.test({
     });
   },
 });
+
+const ENDS: [signal: Deno.Signal, cgroup: string, said: RegExp][] = [
+  ["SIGSEGV", "oom_kill 1", /^the app was ended by SIGSEGV, which krun did not send$/],
+  ["SIGKILL", "", /: by somebody's kill -9, or where the container's memory limit was reached$/],
+  ["SIGKILL", "low 0\noom 3\noom_kill 0\n", /: by somebody's kill -9/],
+  ["SIGKILL", "low 0\noom 3\noom_kill 2\n", /: the container's memory limit was reached, give it more memory$/],
+];
+for (const [signal, cgroup, said] of ENDS) {
+  Deno.test(`app ended by ${signal} with "${cgroup.trim().replaceAll("\n", ", ")}" in its cgroup`, () => {
+    assert.match(endedBy(signal, cgroup), said);
+  });
+}

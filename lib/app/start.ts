@@ -1,9 +1,14 @@
 import { mayActAsOthers } from "../base/privilege.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { signalGroupQuietly, signalQuietly } from "../base/child.ts";
+import { noteSpawn } from "../base/left_behind.ts";
 import { logger } from "../base/log.ts";
+import { endedBy, readCgroup } from "./ended_by.ts";
 
 const log = logger("krun", "app");
+
+/** What a terminal sends to the app without krun. */
+const FROM_TERMINAL: ReadonlySet<string> = new Set(["SIGINT", "SIGQUIT", "SIGHUP"]);
 
 export interface AppOptions {
   /** Program and arguments. */
@@ -17,6 +22,8 @@ export interface AppOptions {
   graceMs: number;
   /** Aborted, with the reason, when it is to be killed. */
   hurry: AbortSignal;
+  /** Where its process is noted. */
+  processes: string;
 }
 
 /** The app as a child of krun with krun's own standard streams and working directory; disposing it ends it. */
@@ -31,6 +38,7 @@ export interface App extends AsyncDisposable {
 export function startApp(options: AppOptions): App {
   const [program, ...args] = options.command;
   const uid = options.uid !== undefined && mayActAsOthers() ? options.uid : undefined;
+  const note = noteSpawn(options.processes, options.command);
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program, {
@@ -44,6 +52,7 @@ export function startApp(options: AppOptions): App {
       stderr: "inherit",
     }).spawn();
   } catch (error) {
+    note[Symbol.dispose]();
     const tried = `start the app: ${program}`;
     if (error instanceof Deno.errors.NotFound) {
       const fix = `check the image's command and PATH (${options.environment["PATH"] ?? ""})`;
@@ -57,9 +66,12 @@ export function startApp(options: AppOptions): App {
       cause: error,
     });
   }
+  note.started(child.pid);
+  const sent = new Set<Deno.Signal>();
   let ended = false;
   const signal = (signal: Deno.Signal) => {
     if (ended) return; // its number may be another's
+    sent.add(signal);
     if (options.signalGroup) signalGroupQuietly(child.pid, signal);
     else signalQuietly(child, signal);
   };
@@ -70,9 +82,11 @@ export function startApp(options: AppOptions): App {
   const { hurry } = options;
   if (hurry.aborted) kill();
   else hurry.addEventListener("abort", kill, { once: true });
-  const exitCode = child.status.then(({ code }) => {
+  const exitCode = child.status.then(({ code, signal }) => {
     ended = true;
     hurry.removeEventListener("abort", kill);
+    note[Symbol.dispose]();
+    if (signal && !sent.has(signal) && !FROM_TERMINAL.has(signal)) log.error(endedBy(signal, readCgroup()));
     return code;
   });
   return {

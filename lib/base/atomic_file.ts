@@ -42,12 +42,11 @@ export async function writeAtomically(path: string, content: string, options: Fi
 
 /** What a failed write in `directory` says; the paths that the runtime adds are left out. */
 export function unwritable(tried: string, directory: string, error: unknown): Problem {
-  return new Problem({
-    tried,
-    got: reasonOf(error).replace(/ \(os error \d+\).*$/s, ""),
-    fix: `make ${directory} writable for user ${Deno.uid()}, or set MESH_BASE_DIR to a directory that is`,
-    cause: error,
-  });
+  const got = reasonOf(error).replace(/ \(os error \d+\).*$/s, "");
+  const fix = /no space left|quota exceeded/i.test(got)
+    ? `make room in ${directory}, or set MESH_BASE_DIR to a directory that has some`
+    : `make ${directory} writable for user ${Deno.uid()}, or set MESH_BASE_DIR to a directory that is`;
+  return new Problem({ tried, got, fix, cause: error });
 }
 
 /** Makes `directory` and its parents, each new one with mode 755 and the given owner; those that exist stay as they are. */

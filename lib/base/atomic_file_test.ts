@@ -1,6 +1,6 @@
 import { inDirectory } from "../../tests/temporary_directory.ts";
 import assert from "node:assert/strict";
-import { writeAtomically } from "./atomic_file.ts";
+import { unwritable, writeAtomically } from "./atomic_file.ts";
 import { Problem } from "./errors.ts";
 
 const root = Deno.uid() === 0;
@@ -74,3 +74,9 @@ Deno.test("a write that fails leaves the old content and no temporary file, and 
     });
     assert.deepEqual([...Deno.readDirSync(directory)].map(({ name }) => name), ["taken"]);
   }));
+
+Deno.test("a full disk is no question of rights", () => {
+  const { got, fix } = unwritable("write /x/y", "/x", new Error("No space left on device (os error 28), write '/x/y'"));
+  assert.equal(got, "No space left on device");
+  assert.equal(fix, "make room in /x, or set MESH_BASE_DIR to a directory that has some");
+});

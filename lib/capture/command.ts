@@ -1,11 +1,11 @@
 import { Problem, UsageError } from "../base/errors.ts";
 import { makeRules, readAll } from "./apply.ts";
-import { type Backend, type BackendName, probeBackends, programOf, read } from "./backend.ts";
+import { type Backend, probeBackends, programOf } from "./backend.ts";
 import { differences } from "./differences.ts";
 import { FAMILIES } from "./family.ts";
 import { captureSettingsHere, planRules, type Surroundings, surroundingsHere } from "./plan.ts";
-import { type Refusal, summary } from "./refusal.ts";
-import { NO_RULES } from "./rules.ts";
+import { summary } from "./refusal.ts";
+import { removeRules } from "./remove.ts";
 import { type Run, runHere } from "./run.ts";
 import { NOTHING_SAVED } from "./saved.ts";
 import type { CaptureSettings } from "./settings.ts";
@@ -103,31 +103,16 @@ async function workingBackend(run: Run, settings: CaptureSettings): Promise<Back
   });
 }
 
-/** Every back end is looked at: rules may have been made with another one. */
 async function cleanup(run: Run, print: (text: string) => void): Promise<number> {
-  const refusals: Refusal[] = [];
-  let cleaned = 0;
-  // iptables without a suffix is the same as one of the others where these are installed.
-  for (const name of ["nft", "legacy", "default"] satisfies BackendName[]) {
-    const saved = await read(run, name, 4);
-    if (typeof saved === "string") {
-      refusals.push({ program: programOf(name, 4, ""), reason: saved });
-      continue;
-    }
-    const saved6 = await read(run, name, 6);
-    const tables = [saved, typeof saved6 === "string" ? NOTHING_SAVED : saved6];
-    if (tables.every((saved) => Object.keys(ownPart(saved)).length === 0)) continue;
-    await makeRules(run, { name, ipv6: typeof saved6 !== "string" }, { 4: NO_RULES, 6: NO_RULES });
-    print(`${programOf(name, 4, "")}: the rules are removed\n`);
-    cleaned++;
-  }
-  if (refusals.length === 3) {
+  const { removed, refusals, tried } = await removeRules(run);
+  for (const program of removed) print(`${program}: the rules are removed\n`);
+  if (refusals.length === tried) {
     throw new Problem({
       tried: "remove the rules of iptables",
       got: summary(refusals),
       fix: "run as root with NET_ADMIN and iptables in the image",
     });
   }
-  if (cleaned === 0) print("no rules are there\n");
+  if (removed.length === 0) print("no rules are there\n");
   return 0;
 }

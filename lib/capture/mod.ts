@@ -16,3 +16,4 @@ export { dnsServers } from "./resolv_conf.ts";
 export { type RuleSet, rulesFor } from "./rules.ts";
 export { type CaptureSettings, captureSettings } from "./settings.ts";
 export { type Run, runHere } from "./run.ts";
+export { removeStaleRules } from "./stale.ts";

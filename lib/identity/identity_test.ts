@@ -84,6 +84,23 @@ Deno.test("token: renewed at two thirds of its real life, kept while renewing fa
     assert(!JSON.stringify(lines).includes("token-number"));
   }));
 
+Deno.test("token: renewed sooner where that is asked for, never later", () =>
+  inDirectory(async (directory) => {
+    for (const [asked, expected] of [[MINUTE, MINUTE], [25 * MINUTE, 20 * MINUTE]] as const) {
+      const time = new VirtualTime();
+      const issue = () => {
+        const life = { issuedAt: time.now, expiresAt: time.now + 30 * MINUTE };
+        return Promise.resolve({ value: new Secret("a-token"), audience: "a", ...life });
+      };
+      await logOf(async () => {
+        const options = { path: `${directory}/t`, issue, now: () => time.now, random: () => 0, after: time.after };
+        await using _ = await keepToken({ ...options, renewAfterMs: asked });
+        assert.equal(await time.next(), expected);
+        assert.equal(await time.next(), expected);
+      });
+    }
+  }));
+
 Deno.test("token: an ended one is an error in the log", () =>
   inDirectory(async (directory) => {
     const time = new VirtualTime();

@@ -46,6 +46,7 @@ export async function keepIdentity(
   let { audience } = controlPlane;
   const kept = keepToken({
     path: paths.token,
+    renewAfterMs: settings.tokenRenewSeconds === undefined ? undefined : settings.tokenRenewSeconds * 1_000,
     issue: (signal) => kube.serviceAccountToken(account, audience, LIFETIME_SECONDS, signal ? { signal } : {}),
   });
   kept.catch(() => {}); // awaited below, whatever fails before

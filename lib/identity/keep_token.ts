@@ -12,6 +12,8 @@ export interface KeepTokenOptions {
   path: string;
   /** Asks the API server for a token. */
   issue: (signal?: AbortSignal) => Promise<ServiceAccountToken>;
+  /** How long a token is used, if less than two thirds of its life. */
+  renewAfterMs?: number | undefined;
   now?: () => number;
   random?: () => number;
   /** @default {setTimeout} */
@@ -38,7 +40,11 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
   let failures = 0;
   let callOff = () => {};
   let running: Promise<void> | undefined;
-  plan(renewAfterMs(current, options.random));
+  plan(untilRenewalMs());
+
+  function untilRenewalMs(): number {
+    return Math.min(options.renewAfterMs ?? Infinity, renewAfterMs(current, options.random));
+  }
 
   async function issueAndWrite(): Promise<ServiceAccountToken> {
     const token = await options.issue(stop.signal);
@@ -56,7 +62,7 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
       current = await issueAndWrite();
       failures = 0;
       log.info("token renewed", { audience: current.audience, until: new Date(current.expiresAt).toISOString() });
-      plan(renewAfterMs(current, options.random));
+      plan(untilRenewalMs());
     } catch (error) {
       if (stop.signal.aborted) return;
       failures++;

@@ -14,6 +14,8 @@ export interface Paths {
   readonly workloadCredentials: string;
   /** Where pilot-agent opens the socket by which Envoy asks for keys. */
   readonly workloadSocket: string;
+  /** Notes of krun's children, for the next start after a kill. */
+  readonly processes: string;
 }
 
 /** The user of Istio's proxy image; iptables exempts it, and it must be able to read what is written for it. */
@@ -32,5 +34,6 @@ export function pathsBelow(base: string): Paths {
     outputCerts: below("/var/run/secrets/istio.io"),
     workloadCredentials: below("/var/run/secrets/workload-spiffe-credentials"),
     workloadSocket: below("/var/run/secrets/workload-spiffe-uds"),
+    processes: below("/var/run/krun"),
   };
 }

@@ -3,6 +3,7 @@ import { writeAtomically } from "../base/atomic_file.ts";
 import { endProcessTree, OutputTail } from "../base/child.ts";
 import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
+import { type Note, noteSpawn } from "../base/left_behind.ts";
 import { logger } from "../base/log.ts";
 import { registerSecret } from "../base/secret.ts";
 import { PROXY_USER } from "../identity/mod.ts";
@@ -10,6 +11,7 @@ import { SECRET_VARIABLE } from "../settings/mod.ts";
 import { agentArguments, agentEnvironment, type AgentOptions, PORTS, proxyConfig } from "./agent_environment.ts";
 import { parseAgentLine } from "./agent_log.ts";
 import type { RunningProxy } from "./engine.ts";
+import { requireFree } from "./require_free.ts";
 import { waitReady } from "./wait_ready.ts";
 
 const log = logger("krun", "proxy");
@@ -44,8 +46,9 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
   }
   const agent = { ...options, bootstrapOverride };
   const root = mayActAsOthers();
+  const args = agentArguments(settings);
   const command = new Deno.Command(options.pilotAgent, {
-    args: agentArguments(settings),
+    args,
     cwd: paths.base,
     clearEnv: true,
     env: { ...agentEnvironment(agent), PROXY_CONFIG: proxyConfig(agent, await parseProxyConfig(settings.proxyConfig)) },
@@ -55,7 +58,9 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     stdout: "piped",
     stderr: "piped",
   });
-  const child = spawn(command, options);
+  requireFree(options.pilotAgent, [PORTS.status, PORTS.admin]);
+  const note = noteSpawn(paths.processes, [options.pilotAgent, ...args]);
+  const child = spawn(command, options, note);
   let asked = false;
   const output = new OutputTail([child.stdout, child.stderr], (line) => {
     const { level, message } = parseAgentLine(line);
@@ -77,6 +82,7 @@ export async function startPilotAgent(options: PilotAgentOptions, signal: AbortS
     async [Symbol.asyncDispose]() {
       asked = true;
       await endProcessTree(child, GRACE_MS, options.hurry);
+      note[Symbol.dispose]();
       await output.settle();
     },
   };
@@ -122,10 +128,13 @@ function registerSecretsOf(value: object): void {
 }
 
 /** @throws {Problem} it cannot be executed, or its user cannot enter its working directory */
-function spawn(command: Deno.Command, { pilotAgent, paths }: PilotAgentOptions): Deno.ChildProcess {
+function spawn(command: Deno.Command, { pilotAgent, paths }: PilotAgentOptions, note: Note): Deno.ChildProcess {
   try {
-    return command.spawn();
+    const child = command.spawn();
+    note.started(child.pid);
+    return child;
   } catch (error) {
+    note[Symbol.dispose]();
     const user = mayActAsOthers() ? PROXY_USER.uid : Deno.uid();
     throw new Problem({
       tried: `start ${pilotAgent} in ${paths.base} as user ${user}`,

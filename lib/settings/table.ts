@@ -75,6 +75,12 @@ export const TABLE = {
   ),
   caPool: text("CA_POOL", "CA Service pool that signs the certificates"),
 
+  tokenRenewSeconds: integer(
+    "KRUN_TOKEN_RENEW_SECONDS",
+    "seconds after which the workload's token is renewed; default: two thirds of its life",
+    { from: 1, to: 86_400 },
+  ),
+
   meshRequired: toggle("MESH_REQUIRED", "false lets the app start alone where the mesh cannot be joined", {
     fallback: true,
   }),
