@@ -69,9 +69,9 @@ export class Container implements AsyncDisposable {
     });
   }
 
-  exec(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  exec(command: readonly string[], env: Readonly<Record<string, string>> = {}, timeoutMs = 120_000): Promise<Ran> {
     const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
-    return run([...this.engine, "exec", ...variables, this.options.name, ...command]);
+    return run([...this.engine, "exec", ...variables, this.options.name, ...command], { timeoutMs });
   }
 
   /** Environment of the first process whose command line contains `part`. */
@@ -95,6 +95,12 @@ export class Container implements AsyncDisposable {
     await this.child.status;
     await this.#output;
     return performance.now() - started;
+  }
+
+  /** As by kill -9 from outside: it has no time for anything. */
+  async kill(): Promise<void> {
+    await run([...this.engine, "kill", "-s", "KILL", this.options.name]);
+    await this.exitCode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { say } from "./say.ts";
 import { e2eSettings } from "./settings.ts";
 import type { Step } from "./step.ts";
 import { startE2eWorld } from "./world.ts";
@@ -6,21 +7,21 @@ import { credentialRights } from "./rights_steps.ts";
 import { capture } from "./capture_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
 import { inbound } from "./inbound_steps.ts";
+import { ipv6 } from "./ipv6_steps.ts";
 import { sameAnswersAsEmulated } from "./kube_steps.ts";
 import { job } from "./jobs_steps.ts";
 import { life } from "./life_steps.ts";
 import { matrix } from "./matrix_steps.ts";
 import { meshEnvChanges } from "./mesh_env_steps.ts";
 import { outbound } from "./outbound_steps.ts";
+import { faults } from "./fault_steps.ts";
+import { leftovers } from "./leftover_steps.ts";
+import { sigterm } from "./sigterm_steps.ts";
+import { restarts } from "./restart_steps.ts";
 import { sidecarContainer } from "./sidecar_container_steps.ts";
 import { tunnels } from "./tunnel_steps.ts";
 
 const settings = await e2eSettings(Deno.env.toObject());
-
-/** A long run says where it is. */
-function say(text: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`e2e: ${text}\n`));
-}
 
 /** Steps that say how long they took. */
 function timed(t: Deno.TestContext): Step {
@@ -58,6 +59,7 @@ Deno.test({
       });
       await step(`${runtime}: the containers people run`, (t) => matrix(world, runtime, timed(t)));
       await step(`${runtime}: an app that knows no proxy`, (t) => capture(world, runtime, timed(t)));
+      await step(`${runtime}: IPv4 and IPv6`, (t) => ipv6(world, runtime, timed(t)));
       await step(
         `${runtime}: mesh-env changes under an app that runs`,
         (t) => meshEnvChanges(world, runtime, timed(t)),
@@ -68,6 +70,10 @@ Deno.test({
         () => asOnCloudRun(world, runtime),
       );
       await step(`${runtime}: no byte is lost in a tunnel`, (t) => tunnels(world, runtime, timed(t)));
+      await step(`${runtime}: what krun needs is away or ends, under load`, (t) => restarts(world, runtime, timed(t)));
+      await step(`${runtime}: SIGTERM under load`, (t) => sigterm(world, runtime, timed(t)));
+      await step(`${runtime}: faults of the app and of the disk`, (t) => faults(world, runtime, timed(t)));
+      await step(`${runtime}: nothing is left behind`, (t) => leftovers(world, runtime, timed(t)));
       if (settings.beside[runtime]?.length) {
         await step(`${runtime}: an app in a container of its own`, () => sidecarContainer(world, runtime));
       }

@@ -20,6 +20,10 @@ export interface E2eSettings {
   build: readonly string[];
   /** Words that hand an image to the cluster's nodes: `kind load docker-image`; empty where they pull it themselves. */
   load: readonly string[];
+  /** Words that restart the API server and wait for it; empty where that cannot be tried. */
+  restartApi: readonly string[];
+  /** IPv6 address of this process, as the containers see it; empty where there is none. */
+  ownAddress6: string;
   /** Deno that compiles the executables. */
   compiler: string;
   /** Image with pilot-agent and Envoy; image with fortio in /usr/bin. */
@@ -66,6 +70,8 @@ export async function e2eSettings(environment: Readonly<Record<string, string | 
     istiodAddress: environment["E2E_ISTIOD_ADDRESS"] ?? "",
     build: words("E2E_BUILD", `${engine} build`),
     load: words("E2E_LOAD"),
+    restartApi: words("E2E_RESTART_API"),
+    ownAddress6: environment["E2E_OWN_ADDRESS6"] ?? "",
     compiler: environment["E2E_COMPILER"] ?? Deno.execPath(),
     base: environment["E2E_BASE"] ?? "docker.io/istio/proxyv2:1.29.0",
     fortio: environment["E2E_FORTIO"] ?? "docker.io/fortio/fortio:1.66.5",

@@ -47,6 +47,18 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
   say("images");
   await must([settings.compiler, "task", "compile"], { timeoutMs: 300_000 });
   await must([settings.compiler, "compile", "--no-check", "-q", "-A", "-o", `${directory}/peer`, "tests/e2e/peer.ts"]);
+  await must(
+    [
+      settings.compiler,
+      "compile",
+      "--no-check",
+      "-q",
+      "-A",
+      "-o",
+      `${directory}/counting-app`,
+      "tests/e2e/counting_app.ts",
+    ],
+  );
   await buildImage(settings, GOLDEN, "samples/golden/Dockerfile", { BASE: settings.base });
   await buildImage(settings, FORTIO, "samples/fortio/Dockerfile", { BASE: GOLDEN, FORTIO: settings.fortio });
   if (settings.load.length > 0) await must([...settings.load, FORTIO], { timeoutMs: 300_000 });
