@@ -28,3 +28,4 @@ export {
   RULES,
   startController,
 } from "./controller/mod.ts";
+export { GateTokens, type GateTokensOptions, type TokenStats } from "./tokens.ts";
