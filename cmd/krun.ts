@@ -16,6 +16,7 @@ import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
 import type { TunnelEnd } from "../lib/tunnel/mod.ts";
 import {
   aloneUnless,
+  beginTunnel,
   drainAt,
   drainMs,
   drainRest,
@@ -111,6 +112,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
       processes: paths.processes,
     })
     : undefined;
+  using threads = beginTunnel(settings); // while the app gets ready
   using _orphans = reapOrphans(() => [...proxy.pids, ...(app ? [app.pid] : [])]);
   if (app) signals.onEach((signal) => app.signal(signal));
   const ready = waitForApp(probe, {
@@ -127,7 +129,7 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   }
   watch.lap("app");
 
-  await using _tunnel = tunnel = await openTunnel(settings, proxy);
+  await using _tunnel = tunnel = await openTunnel(settings, proxy, threads);
   isOpen = true;
   const drained = drainAt(signals, drainMs(settings.graceMs), tunnel, proxy);
   watch.lap("tunnel");

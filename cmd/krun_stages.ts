@@ -8,7 +8,7 @@ import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
 import { controlPlaneOf, type MeshState, rootsOf } from "../lib/mesh/mod.ts";
 import { keepRunning, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
-import { krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
+import { beginThreads, type BegunThreads, krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
 import type { Interrupted, Signals } from "./signals.ts";
 
 const log = logger("krun");
@@ -136,14 +136,24 @@ export function ownGroup({ signalGroup }: Settings): boolean {
   return signalGroup && !terminal;
 }
 
+/** Threads of the tunnel's end, which take as long to be there as many an app. */
+export function beginTunnel(settings: Settings): BegunThreads {
+  const workers = settings.tunnelWorkers ?? defaultWorkers(navigator.hardwareConcurrency);
+  return beginThreads(settings.tunnel === "krun" ? workers : 1);
+}
+
 /** 15009 comes last: the front end sends requests as soon as it accepts. */
-export async function openTunnel(settings: Settings, proxy: RunningProxy): Promise<TunnelEnd | undefined> {
+export async function openTunnel(
+  settings: Settings,
+  proxy: RunningProxy,
+  threads: BegunThreads,
+): Promise<TunnelEnd | undefined> {
   if (settings.tunnel !== "krun") return undefined;
   return await krunTunnel.serve({
     port: settings.tunnelPort,
     routes: tunnelRoutes(settings, proxy.inboundPort),
     appPort: settings.appPort,
-    workers: settings.tunnelWorkers ?? defaultWorkers(navigator.hardwareConcurrency),
+    threads,
   });
 }
 

@@ -1,3 +1,5 @@
+import type { WorkerThread } from "./worker_thread.ts";
+
 /** Where tunnels may lead and what is not a tunnel. */
 export interface TunnelOptions {
   /** Port to listen on; 0 takes a free one. @default {15009} */
@@ -10,8 +12,15 @@ export interface TunnelOptions {
   appPort: number;
   /** Threads that accept connections. @default {1} */
   workers?: number;
+  /** Threads that were begun before, in place of `workers`. */
+  threads?: BegunThreads;
   /** What a peer may take; for tests. */
   limits?: TunnelLimits;
+}
+
+/** Threads on their way; disposing ends those that were not taken. */
+export interface BegunThreads extends Disposable {
+  take(): WorkerThread[];
 }
 
 /** Limits against peers that take and do not give. */

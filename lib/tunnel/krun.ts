@@ -1,6 +1,6 @@
 import { Problem, reasonOf } from "../base/errors.ts";
 import { canAbort, closeAbortLibrary } from "../base/tcp_abort.ts";
-import type { TunnelEnd, TunnelEngine, TunnelOptions, TunnelStats } from "./engine.ts";
+import type { BegunThreads, TunnelEnd, TunnelEngine, TunnelOptions, TunnelStats } from "./engine.ts";
 import { type ServerOptions, TunnelServer } from "./server.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
@@ -21,7 +21,8 @@ export async function serveKrunTunnel(options: TunnelOptions, workerUrl?: URL): 
     // Without it a client's reset would reach the app as a clean end.
     throw new Problem({ tried, got: "libc cannot be called", fix: "run or compile with --allow-ffi" });
   }
-  const threads = Math.min(MOST_WORKERS, Math.max(1, Math.trunc(options.workers ?? 1)));
+  const workers = options.threads?.take() ?? makeThreads(options.workers, workerUrl);
+  const threads = workers.length + 1;
   let server: TunnelServer;
   try {
     server = openServer(
@@ -35,9 +36,10 @@ export async function serveKrunTunnel(options: TunnelOptions, workerUrl?: URL): 
       options.hostname,
     );
   } catch (error) {
+    for (const worker of workers) worker.terminate();
     throw new Problem({ tried, got: reasonOf(error), fix: "free the port, or choose another", cause: error });
   }
-  const end = new KrunTunnelEnd(server, Array.from({ length: threads - 1 }, () => new WorkerThread(workerUrl)));
+  const end = new KrunTunnelEnd(server, workers);
   try {
     await end.startWorkers();
   } catch (error) {
@@ -45,6 +47,22 @@ export async function serveKrunTunnel(options: TunnelOptions, workerUrl?: URL): 
     throw new Problem({ tried: `${tried} with ${threads} threads`, got: reasonOf(error), cause: error });
   }
   return end;
+}
+
+/** Threads that load their modules before there is a port to serve; disposing ends those that nobody has taken. */
+export function beginThreads(workers: number): BegunThreads {
+  const begun = makeThreads(workers);
+  const take = () => begun.splice(0);
+  return {
+    take,
+    [Symbol.dispose]: () => take().forEach((worker) => worker.terminate()),
+  };
+}
+
+/** All but the one that is there. */
+function makeThreads(workers = 1, url?: URL): WorkerThread[] {
+  const threads = Math.min(MOST_WORKERS, Math.max(1, Math.trunc(workers)));
+  return Array.from({ length: threads - 1 }, () => new WorkerThread(url));
 }
 
 class KrunTunnelEnd implements TunnelEnd {

@@ -42,6 +42,11 @@ export class WorkerThread {
   /** Ends the worker, alive or dead. */
   async close(): Promise<void> {
     await this.#ask({ kind: "close" }).catch(() => {});
+    this.terminate();
+  }
+
+  /** Ends the thread where it stands. */
+  terminate(): void {
     this.#worker.terminate();
   }
 
