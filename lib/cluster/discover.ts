@@ -57,7 +57,7 @@ export interface Discovery {
 export async function discover(outside: Outside): Promise<Discovery> {
   const layers: Layer[] = [flagLayer(outside.flags), ...environmentLayers(outside.environment)];
   const metadata = new MetadataServer({ host: outside.environment["GCE_METADATA_HOST"], fetch: outside.fetch });
-  const asked = metadata.facts();
+  const asked = metadata.facts(isExpected(outside.environment) ? undefined : SHORT_SILENCE_MS);
   asked.catch(() => {}); // awaited below, whatever fails before
   const given = resolve(layers);
   if (given.xdsAddress === "-") return { settings: given, kube: undefined, facts: undefined, cluster: undefined };
@@ -104,6 +104,15 @@ export async function discover(outside: Outside): Promise<Discovery> {
     cluster: candidate.name,
     readAgain: async (signal) => resolve([...layers, ...await readMeshEnv(kube, namespace, { signal })]),
   };
+}
+
+/** A VM of Google's has its metadata server's answers in milliseconds; elsewhere often nobody says that there is none. */
+const SHORT_SILENCE_MS = 100;
+
+/** Whether the metadata server is worth as long a wait as it may take early in an instance's life: not where KUBECONFIG gives the cluster. */
+function isExpected(environment: Outside["environment"]): boolean {
+  const names = ["K_SERVICE", "CLOUD_RUN_JOB", "GCE_METADATA_HOST"];
+  return !environment["KUBECONFIG"] || names.some((name) => environment[name] !== undefined);
 }
 
 /** Connects to the first of `candidates` that is meant, with what its mesh-env says. */

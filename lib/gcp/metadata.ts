@@ -42,15 +42,18 @@ export class MetadataServer implements IdTokenSource {
     this.#options = options;
   }
 
-  /** What it says of this instance; `undefined` where nothing answers in time: this is not Google Cloud. */
-  async facts(): Promise<InstanceFacts | undefined> {
+  /**
+   * What it says of this instance; `undefined` where nothing answers in time: this is not Google Cloud.
+   * @param silenceMs in place of the option
+   */
+  async facts(silenceMs?: number): Promise<InstanceFacts | undefined> {
     try {
       const [projectId, projectNumber, region, instanceId, account] = await Promise.all([
-        this.#value("project/project-id"),
-        this.#value("project/numeric-project-id"),
-        this.#value("instance/region"),
-        this.#value("instance/id"),
-        this.#value("instance/service-accounts/default/email"),
+        this.#value("project/project-id", silenceMs),
+        this.#value("project/numeric-project-id", silenceMs),
+        this.#value("instance/region", silenceMs),
+        this.#value("instance/id", silenceMs),
+        this.#value("instance/service-accounts/default/email", silenceMs),
       ]);
       // `projects/NUM/regions/R`
       return {
@@ -88,9 +91,9 @@ export class MetadataServer implements IdTokenSource {
   }
 
   /** A value as text; `undefined` where this instance has none (404), or none that is not empty. */
-  async #value(path: string): Promise<string | undefined> {
+  async #value(path: string, silenceMs: number | undefined): Promise<string | undefined> {
     try {
-      return (await this.#get(path)).text.trim() || undefined;
+      return (await this.#get(path, { timeoutMs: silenceMs })).text.trim() || undefined;
     } catch (error) {
       if (error instanceof HttpError && error.status === 404) return undefined;
       throw error;
