@@ -100,9 +100,9 @@ export const RULES: readonly Rule[] = [
 ];
 
 /** ClusterRole and Role of these rules, as manifests/hgate has them. */
-export function roles(name: string, namespace: string): object[] {
+export function roles(name: string, namespace: string, all: readonly Rule[] = RULES): object[] {
   const rules = (scope: Rule["scope"]) =>
-    RULES.filter((rule) => rule.scope === scope).map(({ group, resources, verbs, names }) => ({
+    all.filter((rule) => rule.scope === scope).map(({ group, resources, verbs, names }) => ({
       apiGroups: [group],
       resources: [...resources],
       ...(names ? { resourceNames: [...names] } : {}),
