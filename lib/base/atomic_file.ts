@@ -1,5 +1,5 @@
 import { mayActAsOthers } from "./privilege.ts";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Problem, reasonOf } from "./errors.ts";
 
 export interface FileOptions {
@@ -16,14 +16,16 @@ export interface Owner {
 
 /**
  * Writes `path` so that a reader sees the old content or the new, never a part: a temporary file beside it, then a rename.
- * Missing directories are made with mode 755, since Envoy's user must be able to enter them.
+ * What a writer that was killed has left goes with the first write to `path`. Missing directories are made with mode 755, since
+ * Envoy's user must be able to enter them.
  * @throws {Problem} the directory cannot be written
  */
 export async function writeAtomically(path: string, content: string, options: FileOptions = {}): Promise<void> {
   const directory = dirname(path);
-  const temporary = join(directory, `.${crypto.randomUUID()}.tmp`);
+  const temporary = join(directory, `.${basename(path)}.${crypto.randomUUID()}.tmp`);
   try {
     await makeDirectory(directory, options.owner);
+    sweep(path);
     const file = await Deno.open(temporary, { write: true, createNew: true, mode: 0o600 });
     try {
       const bytes = new TextEncoder().encode(content);
@@ -38,6 +40,20 @@ export async function writeAtomically(path: string, content: string, options: Fi
     await Deno.remove(temporary).catch(() => {});
     throw unwritable(`write ${path}`, directory, error);
   }
+}
+
+/** Paths that this process has written: their temporary files are its own. */
+const swept = new Set<string>();
+
+/** Removes temporary files of `path` that another process has left; at once, so that none of our own is there yet. */
+function sweep(path: string): void {
+  if (swept.has(path)) return;
+  swept.add(path);
+  try {
+    for (const { name } of Deno.readDirSync(dirname(path))) {
+      if (name.startsWith(`.${basename(path)}.`) && name.endsWith(".tmp")) Deno.removeSync(join(dirname(path), name));
+    }
+  } catch { /* they do no harm */ }
 }
 
 /** What a failed write in `directory` says; the paths that the runtime adds are left out. */

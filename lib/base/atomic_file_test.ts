@@ -21,6 +21,16 @@ Deno.test("a file with its mode below directories that Envoy's user can enter, w
     assert.deepEqual([...Deno.readDirSync(`${directory}/a/b`)].map(({ name }) => name), ["token"]);
   }));
 
+Deno.test("what a killed writer has left goes with the first write, and nothing else", () =>
+  inDirectory(async (directory) => {
+    for (const name of [".token.12-ab.tmp", ".tokens.12-ab.tmp", ".token.mine"]) {
+      await Deno.writeTextFile(`${directory}/${name}`, "part");
+    }
+    await writeAtomically(`${directory}/token`, "one");
+    const left = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+    assert.deepEqual(left, [".token.mine", ".tokens.12-ab.tmp", "token"]);
+  }));
+
 Deno.test("directories that exist stay as they are", () =>
   inDirectory(async (directory) => {
     await Deno.mkdir(`${directory}/mine`);

@@ -26,7 +26,7 @@ export async function sigterm(world: E2eWorld, runtime: string, step: Step): Pro
     const byGate = await fromPod.result();
     const said = /^accepted (\d+) requests and (\d+) lines$/m.exec(krun.log());
     assert.ok(said, `the app did not end in order:\n${krun.log()}`);
-    for (const answered of [byFrontEnd, byTunnel, byGate.answered]) assert.ok(answered > 50, `${answered} answers`);
+    for (const answered of [byFrontEnd, byTunnel, byGate.answered]) assert.ok(answered > 5, `${answered} answers`);
     assert.deepEqual(
       { requests: Number(said[1]), lines: Number(said[2]) },
       { requests: byFrontEnd + byGate.answered, lines: byTunnel },
