@@ -1,0 +1,181 @@
+import { Problem } from "../base/errors.ts";
+import { type Fetch, request } from "../base/http.ts";
+import { parseAs } from "../base/json.ts";
+import type { GoogleCredentials } from "./credentials.ts";
+import * as v from "valibot";
+
+const optionalText = v.optional(v.string());
+
+/** The parts of a service that are used, https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services. */
+const Service = v.object({
+  name: v.pipe(v.string(), v.minLength(1)),
+  uri: optionalText,
+  urls: v.optional(v.array(v.string()), []),
+  ingress: optionalText,
+  customAudiences: v.optional(v.array(v.string()), []),
+  invokerIamDisabled: v.optional(v.boolean(), false),
+  template: v.optional(
+    v.object({
+      timeout: optionalText,
+      maxInstanceRequestConcurrency: v.optional(v.number()),
+      serviceAccount: optionalText,
+      containers: v.optional(
+        v.array(v.object({
+          ports: v.optional(v.array(v.object({ name: optionalText, containerPort: v.optional(v.number()) })), []),
+        })),
+        [],
+      ),
+    }),
+    {},
+  ),
+  terminalCondition: v.optional(v.object({ state: optionalText, reason: optionalText, message: optionalText })),
+});
+const Services = v.object({ services: v.optional(v.array(Service), []), nextPageToken: optionalText });
+
+/** A Cloud Run service. */
+export interface RunService {
+  /** `projects/P/locations/R/services/S` */
+  name: string;
+  /** `https://…`: the one that Cloud Run calls the service's own first; none where its default URL is switched off. */
+  urls: readonly string[];
+  /** Of ID tokens, beside the URLs. */
+  audiences: readonly string[];
+  /** A request, and with it a tunnel, is ended after this. */
+  timeoutMs: number;
+  /** Requests at once that an instance takes. */
+  concurrency: number;
+  /** Who may reach it by network. */
+  ingress: "all" | "internal" | "internal-and-load-balancing" | "none" | "unknown";
+  /** Nobody's ID token is checked. */
+  isOpen: boolean;
+  /** Port of the container that gets the requests; `isHttp2`: as HTTP/2 without TLS, which tunnels need. */
+  port: { number: number; isHttp2: boolean };
+  /** The account it runs as; `undefined` for the project's default one. */
+  serviceAccount: string | undefined;
+  /** Why it does not serve; `undefined` where it does, or is about to. */
+  problem: string | undefined;
+}
+
+export interface RunOptions {
+  credentials: GoogleCredentials;
+  /** `CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN`. @default {"https://run.googleapis.com/"} */
+  endpoint?: string | undefined;
+  fetch?: Fetch | undefined;
+}
+
+/** The Cloud Run Admin API, read only. */
+export interface CloudRunApi {
+  /** @throws {Problem} there is none, it may not be read, or nothing answers */
+  service(project: string, region: string, name: string, signal?: AbortSignal): Promise<RunService>;
+  /** All of a region, by name. @throws {Problem} they may not be listed, or nothing answers */
+  services(project: string, region: string, signal?: AbortSignal): Promise<RunService[]>;
+}
+
+/** Cloud Run's own defaults, https://cloud.google.com/run/docs/configuring/request-timeout and …/concurrency. */
+const DEFAULT_TIMEOUT_MS = 300_000;
+const DEFAULT_CONCURRENCY = 80;
+const DEFAULT_PORT = 8_080;
+/** Far beyond the services that a region of a project may have; a list that never ends must end. */
+const MOST_PAGES = 100;
+const INGRESS: Readonly<Record<string, RunService["ingress"]>> = {
+  INGRESS_TRAFFIC_ALL: "all",
+  INGRESS_TRAFFIC_INTERNAL_ONLY: "internal",
+  INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER: "internal-and-load-balancing",
+  INGRESS_TRAFFIC_NONE: "none",
+};
+
+export function cloudRun(options: RunOptions): CloudRunApi {
+  return {
+    async service(project, region, name, signal) {
+      const what = `read Cloud Run service ${name} in ${region} of project ${project}`;
+      const path = `${parent(project, region)}/services/${encodeURIComponent(name)}`;
+      return serviceOf(parseAs(Service, ...await get(path, what, { project, region, name }, options, signal)));
+    },
+    async services(project, region, signal) {
+      const what = `list the Cloud Run services in ${region} of project ${project}`;
+      const found: RunService[] = [];
+      let page = "";
+      for (let pages = 0; pages < MOST_PAGES; pages++) {
+        const query = page ? `?pageToken=${encodeURIComponent(page)}` : "";
+        const path = `${parent(project, region)}/services${query}`;
+        const answer = parseAs(Services, ...await get(path, what, { project, region }, options, signal));
+        found.push(...answer.services.map(serviceOf));
+        page = answer.nextPageToken ?? "";
+        if (!page) return found;
+      }
+      throw new Problem({ tried: what, got: `more than ${MOST_PAGES} pages` });
+    },
+  };
+}
+
+/** What the answer means, Cloud Run's defaults filled in. */
+function serviceOf(service: v.InferOutput<typeof Service>): RunService {
+  const { template, terminalCondition: condition } = service;
+  const [port] = template.containers?.flatMap(({ ports }) => ports) ?? [];
+  const concurrency = template.maxInstanceRequestConcurrency;
+  return {
+    name: service.name,
+    urls: [...new Set([service.uri ?? "", ...service.urls])].filter((url) => url.startsWith("https://")),
+    audiences: service.customAudiences,
+    timeoutMs: durationMs(template.timeout) ?? DEFAULT_TIMEOUT_MS,
+    concurrency: concurrency && concurrency > 0 ? concurrency : DEFAULT_CONCURRENCY,
+    ingress: INGRESS[service.ingress ?? ""] ?? "unknown",
+    isOpen: service.invokerIamDisabled,
+    port: { number: port?.containerPort || DEFAULT_PORT, isHttp2: port?.name === "h2c" },
+    serviceAccount: template.serviceAccount || undefined,
+    problem: condition?.state === "CONDITION_FAILED"
+      ? condition.message || condition.reason || "it failed to become ready"
+      : undefined,
+  };
+}
+
+/** `300s` or `3.5s`, https://protobuf.dev/reference/protobuf/google.protobuf/#duration. */
+function durationMs(text: string | undefined): number | undefined {
+  const seconds = /^(\d+(?:\.\d{1,9})?)s$/.exec(text ?? "")?.[1];
+  return seconds && Number(seconds) > 0 ? Number(seconds) * 1_000 : undefined;
+}
+
+function parent(project: string, region: string): string {
+  return `v2/projects/${encodeURIComponent(project)}/locations/${encodeURIComponent(region)}`;
+}
+
+async function get(
+  path: string,
+  what: string,
+  of: { project: string; region: string; name?: string },
+  options: RunOptions,
+  signal: AbortSignal | undefined,
+): Promise<[string, string]> {
+  const url = new URL(path, options.endpoint || "https://run.googleapis.com/").href;
+  const { text } = await request(url, {
+    what,
+    headers: { authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}` },
+    fetch: options.fetch,
+    signal,
+    fix: (status, answer) => fixFor(status, answer, of),
+  });
+  return [text, `${what} (GET ${url.split("?")[0]})`];
+}
+
+function fixFor(
+  status: number,
+  answer: string,
+  { project, region, name }: { project: string; region: string; name?: string },
+): string | undefined {
+  if (status === 403 && /SERVICE_DISABLED|has not been used|is disabled/.test(answer)) {
+    return `gcloud services enable run.googleapis.com --project ${project}`;
+  }
+  if (status === 403) {
+    return `grant ${
+      name ? "run.services.get" : "run.services.list"
+    }: gcloud projects add-iam-policy-binding ${project} ` +
+      "--member serviceAccount:ACCOUNT --role roles/run.viewer";
+  }
+  if (status === 404) {
+    return name
+      ? `check the name and the region: gcloud run services list --project ${project}`
+      : `check the region: gcloud run regions list --project ${project}; got ${region}`;
+  }
+  if (status === 401) return "the access token was refused: check the account's credentials and the machine's clock";
+  return undefined;
+}
