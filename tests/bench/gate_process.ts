@@ -3,11 +3,10 @@
  * with the front end's roots. Prints its port.
  */
 import { Secret } from "../../lib/base/secret.ts";
-import * as engines from "../../lib/gate/mod.ts";
+import { embeddedGate, envoyGate } from "../../lib/gate/mod.ts";
 import { BENCH_NAME } from "./gate_peers.ts";
 import { plainEnvoy } from "./plain_envoy.ts";
 
-const { embeddedGate, envoyGate } = engines as typeof engines & { envoyGate(path: string): engines.GateEngine };
 const [kind, url, peerPort, rootsFile] = Deno.args as [string, string, string, string];
 
 if (kind === "plain envoy") {

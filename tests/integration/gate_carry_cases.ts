@@ -163,6 +163,17 @@ export const CARRY_CASES: readonly GateCase[] = [
     },
   },
   {
+    name: "a client's reset reaches an app that does not read",
+    async run(stage) {
+      const { client, server } = await stage.tunnel();
+      writeAll(client, new Uint8Array(48 * MIB)).catch(() => {});
+      await settled(async () => (await stage.gate.stats()).bytes.get("prod/web")!.in);
+      abort(client);
+      await until(async () => await stage.open() === 0, "the tunnel gone, though nobody reads");
+      await assert.rejects(readAll(server), Deno.errors.ConnectionReset);
+    },
+  },
+  {
     name: "a reset of the front end reaches a client that does not read",
     async run(stage) {
       const { client, server } = await stage.tunnel();

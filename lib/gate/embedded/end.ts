@@ -29,6 +29,9 @@ export interface End {
 const IDLE_BUFFER_BYTES = 1_024;
 /** A read this long says that more is coming: then it is read with a whole chunk. */
 const BUSY_READ_BYTES = 16_384;
+/** Held back for less, a stream is read again soon anyway. */
+const STALLED_MS = 500;
+const NOTHING = new Uint8Array();
 /** For the peer to read what it was sent last: a RST at once would take that from it. */
 const LINGER_MS = 1_000;
 
@@ -38,6 +41,10 @@ export class TcpEnd implements End {
   readonly #idle = new Uint8Array(IDLE_BUFFER_BYTES);
   #chunk: Uint8Array<ArrayBuffer> | undefined;
   #lastReadBytes = 0;
+  /** Since when the other side has not taken what was read last. */
+  #lentAtMs: number | undefined;
+  #writing = 0;
+  #ended = false;
   #closed = false;
 
   constructor(conn: Deno.TcpConn) {
@@ -49,21 +56,29 @@ export class TcpEnd implements End {
     // A read that fails may still write into the chunk: then it is left to the garbage collector.
     const count = await this.#conn.read(buffer);
     this.#lastReadBytes = count ?? 0;
+    this.#lentAtMs = performance.now();
     if (count === null) this.#giveChunk();
     return count === null ? null : buffer.subarray(0, count);
   }
 
   taken(): void {
+    this.#lentAtMs = undefined;
     const busy = this.#lastReadBytes === IDLE_BUFFER_BYTES || this.#lastReadBytes >= BUSY_READ_BYTES;
     if (busy) this.#chunk ??= takeChunk();
     else this.#giveChunk();
   }
 
-  write(bytes: Uint8Array): Promise<void> {
-    return writeAll(this.#conn, bytes);
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#writing++;
+    try {
+      await writeAll(this.#conn, bytes);
+    } finally {
+      this.#writing--;
+    }
   }
 
   end(): Promise<void> {
+    this.#ended = true;
     return this.#conn.closeWrite();
   }
 
@@ -82,6 +97,16 @@ export class TcpEnd implements End {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /**
+   * Whether the peer has reset a connection that nobody reads or writes just now, since the other side has no room: a write of nothing
+   * fails then, and does nothing else. Once our side has ended there is no such way to find out.
+   */
+  async wasResetWhileStalled(): Promise<boolean> {
+    const stalledMs = performance.now() - (this.#lentAtMs ?? Infinity);
+    if (!(stalledMs > STALLED_MS) || this.#writing > 0 || this.#ended || this.#closed) return false;
+    return await this.#conn.write(NOTHING).then(() => false, () => true);
   }
 
   /** After both directions have ended. */

@@ -4,11 +4,15 @@ import type { TcpEnd } from "./end.ts";
 import type { OpenStream } from "./route_table.ts";
 import type { TunnelEnded } from "./tunnel.ts";
 
+/** How often streams that are held back are asked whether they are there still. */
+const LOOK_MS = 1_000;
+
 /** The streams that are open on one thread: counted, limited, ended when they are idle. */
 export class OpenTunnels {
   readonly #counters: Counters;
   readonly #most: number;
-  readonly #open = new Set<OpenStream>();
+  readonly #open = new Set<OpenStream & { mesh: TcpEnd }>();
+  #looking: ReturnType<typeof setInterval> | undefined;
   #whenNone: (() => void)[] = [];
 
   constructor(counters: Counters, most: number) {
@@ -32,7 +36,7 @@ export class OpenTunnels {
       return count({ result: "refused", reason: `${this.#open.size} tunnels, ${counters.open} of this service` });
     }
     const cutting = new AbortController();
-    const stream = { cut: () => cutting.abort() };
+    const stream = { cut: () => cutting.abort(), mesh };
     const idle = new IdleClock(idleTimeoutMs, stream.cut);
     const watch: CarryWatch = {
       in: (bytes) => {
@@ -46,6 +50,7 @@ export class OpenTunnels {
     };
     counters.open++;
     this.#open.add(stream);
+    this.#looking ??= setInterval(() => this.#lookForResets(), LOOK_MS);
     streams.add(stream);
     try {
       const ended = await carryOn(mesh, watch, cutting.signal);
@@ -55,12 +60,22 @@ export class OpenTunnels {
       counters.open--;
       this.#open.delete(stream);
       streams.delete(stream);
-      if (this.#open.size === 0) this.#whenNone.splice(0).forEach((tell) => tell());
+      if (this.#open.size === 0) this.#none();
     }
   }
 
   cutAll(): void {
     for (const stream of [...this.#open]) stream.cut();
+  }
+
+  #none(): void {
+    clearInterval(this.#looking);
+    this.#looking = undefined;
+    this.#whenNone.splice(0).forEach((tell) => tell());
+  }
+
+  async #lookForResets(): Promise<void> {
+    for (const { mesh, cut } of [...this.#open]) if (await mesh.wasResetWhileStalled()) cut();
   }
 
   /** Resolves when none is open. */
