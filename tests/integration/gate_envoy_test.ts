@@ -49,7 +49,8 @@ const EXCEPTIONS: readonly GateException[] = [
   },
   {
     case: "a front end that is silent for long is given up, and one that answers is not",
-    reason: "the clusters have no connection_keepalive",
+    reason:
+      "the keep-alive of its connections has times of its own, longer than the case waits: `keepAliveMs` is not read",
   },
 ];
 
