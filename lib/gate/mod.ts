@@ -24,6 +24,7 @@ export {
   type Controller,
   type ControllerOptions,
   type MeshFacts,
+  readMeshFacts,
   roles,
   RULES,
   startController,

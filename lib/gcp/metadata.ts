@@ -70,6 +70,20 @@ export class MetadataServer implements IdTokenSource {
     }
   }
 
+  /** The GKE cluster that this instance is a node or pod of; nothing where it is none, or nothing answers. */
+  async cluster(): Promise<{ name?: string | undefined; location?: string | undefined }> {
+    try {
+      const [name, location] = await Promise.all([
+        this.#value("instance/attributes/cluster-name"),
+        this.#value("instance/attributes/cluster-location"),
+      ]);
+      return { name, location };
+    } catch (error) {
+      if (error instanceof UnreachableError) return {};
+      throw error;
+    }
+  }
+
   /** The instance's Google access token. */
   async accessToken(): Promise<AccessToken> {
     const { text, what } = await this.#get("instance/service-accounts/default/token");

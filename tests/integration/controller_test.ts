@@ -162,6 +162,10 @@ Deno.test("controller: what cannot be registered says why, once, in an event; th
   const asked = world.asked;
   await until(() => world.asked > asked + 4);
   assert.equal(events(world).length, 6);
+  // it is registered all the same: what is wrong may be put right at any time
+  const web = world.cloudRun.get("us-central1/web")!;
+  world.cloudRun.set("us-central1/web", { ...web, port: { isHttp2: false } });
+  await until(() => events(world).some((text) => text.includes("gcloud run services update web --project my-project")));
   // an outage of Cloud Run's API costs nothing that is there
   world.cloudRun.delete("us-central1/web");
   await until(() => controller.problems().some(({ object }) => object.endsWith(" web")));

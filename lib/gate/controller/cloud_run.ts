@@ -11,6 +11,10 @@ export interface CloudRunService {
   concurrency: number;
   /** Custom audiences, beside the URLs. */
   audiences: readonly string[];
+  /** Why it does not serve. */
+  problem?: string | undefined;
+  /** Whether its container gets HTTP/2, which tunnels need. */
+  port?: { isHttp2: boolean };
 }
 
 export interface CloudRun {
@@ -47,7 +51,7 @@ export class KeptServices {
     if (now() < kept.nextAt) return kept;
     try {
       kept.last = await this.cloudRun.service(name.project, name.region, name.service, signal);
-      kept.problem = kept.last.urls.length ? undefined : `Cloud Run has no URL for ${key}`;
+      kept.problem = problemOf(kept.last, name);
     } catch (error) {
       kept.problem = reasonOf(error);
     }
@@ -61,4 +65,18 @@ export class KeptServices {
     for (const key of this.#kept.keys()) if (!wanted.has(key)) this.#kept.delete(key);
     return Math.min(...[...this.#kept.values()].map(({ nextAt }) => nextAt), Infinity);
   }
+}
+
+/** What is wrong with it, for who registered it. */
+function problemOf(
+  { urls, port, problem }: CloudRunService,
+  { project, region, service }: CloudRunName,
+): string | undefined {
+  if (urls.length === 0) return `Cloud Run has no URL for ${service} in ${region}: its default URL is switched off`;
+  if (problem) return `Cloud Run: ${service} does not serve: ${problem}`;
+  if (port?.isHttp2 === false) {
+    const command = `gcloud run services update ${service} --project ${project} --region ${region} --use-http2`;
+    return `${service} gets HTTP/1, tunnels need HTTP/2: ${command}`;
+  }
+  return undefined;
 }
