@@ -74,8 +74,8 @@ export class MetadataServer implements IdTokenSource {
   async cluster(): Promise<{ name?: string | undefined; location?: string | undefined }> {
     try {
       const [name, location] = await Promise.all([
-        this.#value("instance/attributes/cluster-name"),
-        this.#value("instance/attributes/cluster-location"),
+        this.#value("instance/attributes/cluster-name", undefined),
+        this.#value("instance/attributes/cluster-location", undefined),
       ]);
       return { name, location };
     } catch (error) {
