@@ -20,6 +20,8 @@ export interface E2eSettings {
   build: readonly string[];
   /** Words that hand an image to the cluster's nodes: `kind load docker-image`; empty where they pull it themselves. */
   load: readonly string[];
+  /** Runtimes whose containers have NET_ADMIN, in a network of their own: there rules of iptables must be made. */
+  captures: readonly string[];
   /** Words that restart the API server and wait for it; empty where that cannot be tried. */
   restartApi: readonly string[];
   /** IPv6 address of this process, as the containers see it; empty where there is none. */
@@ -70,6 +72,7 @@ export async function e2eSettings(environment: Readonly<Record<string, string | 
     istiodAddress: environment["E2E_ISTIOD_ADDRESS"] ?? "",
     build: words("E2E_BUILD", `${engine} build`),
     load: words("E2E_LOAD"),
+    captures: words("E2E_CAPTURES"),
     restartApi: words("E2E_RESTART_API"),
     ownAddress6: environment["E2E_OWN_ADDRESS6"] ?? "",
     compiler: environment["E2E_COMPILER"] ?? Deno.execPath(),
