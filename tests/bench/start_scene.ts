@@ -56,13 +56,16 @@ export async function startOnce(scene: Scene, launcher: Launcher, way: Way, dela
   }
   const script = (name: string, text: string) =>
     Deno.writeTextFile(`${directory}/${name}`, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-  await script("pilot-agent", "trap 'exit 0' TERM\nwhile true; do sleep 0.02; done");
+  await script("pilot-agent", `trap 'exit 0' TERM\necho > ${directory}/runs\nwhile true; do sleep 0.02; done`);
   await script("app", "echo started\nexec sleep 600");
-  await using _agent = Deno.serve({ hostname: "127.0.0.1", port: 15_021, onListen() {} }, () => new Response());
-  await using _envoy = Deno.serve(
-    { hostname: "127.0.0.1", port: 15_000, onListen() {} },
-    (request) => envoyAdmin(`${directory}/etc/istio/proxy/whitebox`, new URL(request.url)),
+  let isReady = false;
+  await using _agent = Deno.serve(
+    { hostname: "127.0.0.1", port: 15_021, onListen() {} },
+    () => new Response(null, { status: isReady ? 200 : 503 }),
   );
+  await Deno.remove(`${directory}/runs`).catch(() => {});
+  const stopped = new AbortController();
+  const envoy = serveAdmin(directory, stopped.signal, () => isReady = true);
 
   const [program, ...args] = launcher.command;
   const startedAt = performance.now();
@@ -109,8 +112,20 @@ export async function startOnce(scene: Scene, launcher: Launcher, way: Way, dela
     return { appMs, answerMs, loadMs: appMs - own, phasesMs, residentMb };
   } finally {
     await child.status.catch(() => {});
-    await logged;
+    stopped.abort();
+    await Promise.all([logged, envoy]);
   }
+}
+
+/** Envoy's admin port from the moment that pilot-agent runs: krun wants it free before. */
+async function serveAdmin(directory: string, stopped: AbortSignal, ready: () => void): Promise<void> {
+  while (!stopped.aborted && !await Deno.stat(`${directory}/runs`).catch(() => undefined)) await pause(2);
+  if (stopped.aborted) return;
+  const whitebox = `${directory}/etc/istio/proxy/whitebox`;
+  await Deno.serve(
+    { hostname: "127.0.0.1", port: 15_000, signal: stopped, onListen: ready },
+    (request) => envoyAdmin(whitebox, new URL(request.url)),
+  ).finished;
 }
 
 /** An Envoy that works with every file of whitebox mode as soon as it is there, in a mesh without services. */
