@@ -20,9 +20,17 @@ const Labels = v.object({ labels: v.record(v.string(), v.string()) });
 const Address = v.object({ clusterIP: v.string() });
 const Rule = v.object({ host: v.string(), subsets: v.array(v.looseObject({ name: v.optional(v.unknown()) })) });
 
+/** What was read of an object is kept with it: of thousands, one has changed when routes are made anew. */
+const read = new WeakMap<KubeObject, Map<v.GenericSchema, unknown>>();
+
 function part<S extends v.GenericSchema>(schema: S, object: KubeObject): v.InferOutput<S> | undefined {
-  const result = v.safeParse(schema, object["spec"]);
-  return result.success ? result.output : undefined;
+  let parts = read.get(object);
+  if (!parts) read.set(object, parts = new Map());
+  if (!parts.has(schema)) {
+    const result = v.safeParse(schema, object["spec"]);
+    parts.set(schema, result.success ? result.output : undefined);
+  }
+  return parts.get(schema) as v.InferOutput<S> | undefined;
 }
 
 const isPort = (port: number) => port > 0 && port < 65_536;
@@ -130,10 +138,19 @@ export function hasGoodName({ kind, metadata }: KubeObject): boolean {
   return isNameGood && isLabel(metadata.namespace ?? "");
 }
 
+const ages = new WeakMap<KubeObject, string>();
+
+function ageOf(object: KubeObject): string {
+  let age = ages.get(object);
+  if (age === undefined) {
+    const { kind, metadata } = object;
+    ages.set(object, age = `${metadata.creationTimestamp ?? "9"} ${kind} ${metadata.namespace} ${metadata.name}`);
+  }
+  return age;
+}
+
 /** The older first; of the same second, by kind and name, so that every replica decides alike. */
 export function byAge(a: KubeObject, b: KubeObject): number {
-  const keyOf = ({ kind, metadata }: KubeObject) =>
-    `${metadata.creationTimestamp ?? "9"} ${kind} ${metadata.namespace} ${metadata.name}`;
-  const [left, right] = [keyOf(a), keyOf(b)];
+  const [left, right] = [ageOf(a), ageOf(b)];
   return left < right ? -1 : left > right ? 1 : 0;
 }
