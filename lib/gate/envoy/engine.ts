@@ -1,6 +1,7 @@
 import { Problem, reasonOf } from "../../base/errors.ts";
 import { pause } from "../../base/pause.ts";
 import type { Gate, GateEngine, GateOptions, GateRoutes, GateStats } from "../route.ts";
+import type { AdsServer } from "./ads_server.ts";
 import { EnvoyAdmin } from "./admin.ts";
 import { gateEnvoyBootstrap } from "./bootstrap.ts";
 import { ControlPlane } from "./control_plane.ts";
@@ -127,7 +128,8 @@ function cannotServe(tried: string, error: unknown, words: string): Problem {
   });
 }
 
-class EnvoyGate implements Gate {
+/** The gate on an Envoy, and its control plane. */
+export class EnvoyGate implements Gate {
   ports: GateOptions["ports"] = { tunnels: 0, istiod: 0 };
   readonly ended: Promise<void>;
   readonly control: ControlPlane;
@@ -148,6 +150,15 @@ class EnvoyGate implements Gate {
     promise.catch(() => {}); // for who does not look at it
     this.ended = promise;
     this.#settle = { resolve, reject };
+  }
+
+  get ads(): AdsServer {
+    return this.control.ads;
+  }
+
+  /** The Envoy that ends with the gate, if that is so. */
+  get child(): EnvoyChild | undefined {
+    return this.#child;
   }
 
   /** Takes over an Envoy: it ends with the gate. */
