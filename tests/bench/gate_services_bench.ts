@@ -1,6 +1,6 @@
 /**
  * What registered services cost the gate with Envoy, as a curve: `ENVOY_BIN=/usr/local/bin/envoy deno run -A tests/bench/gate_services_bench.ts
- * [COUNT …]`. Push is from `update` to Envoy's acknowledgement of everything; each service has one server name, its front end an address.
+ * [COUNT …]`. Push is from `update` to Envoy's acknowledgement of everything; each service has one server name, its front end a name of Cloud Run's.
  */
 import { Secret } from "../../lib/base/secret.ts";
 import { EnvoyGate } from "../../lib/gate/envoy/engine.ts";
@@ -37,7 +37,7 @@ function routeOf(number: number, port = 443): TunnelRoute {
   return {
     service: `prod/${name}`,
     serverNames: [`outbound_.8080_._.${name}.prod.svc.cluster.local`],
-    url: `https://192.0.2.1:${port}`,
+    url: `https://${name}.a.run.app:${port}`,
     audience: `https://${name}`,
     path: "/_hbone/15003",
     limits: { tunnels: 10_000, connectTimeoutMs: 5_000, idleTimeoutMs: 3_600_000 },

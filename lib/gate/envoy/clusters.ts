@@ -18,8 +18,8 @@ const KEEPALIVE = { interval: "30s", timeout: "10s" };
 
 /** What holds for the clusters of all front ends. */
 export interface FrontEndOptions {
-  /** PEM file, as Envoy sees it, that certificates are verified with. */
-  rootsPath: string;
+  /** PEM file, as Envoy sees it, that the certificate of a host is verified with. */
+  rootsPathFor: (host: string) => string;
   /** A connection without a tunnel is closed after this long. @default {300000} */
   idleConnectionMs?: number | undefined;
 }
@@ -58,7 +58,9 @@ export function tunnelCluster(
     },
     metadata: { filter_metadata: { [METADATA]: { authority: url.host, token: token.reveal() } } },
     ...isTls &&
-      { transport_socket: { name: "envoy.transport_sockets.tls", typed_config: tls(host, options.rootsPath) } },
+      {
+        transport_socket: { name: "envoy.transport_sockets.tls", typed_config: tls(host, options.rootsPathFor(host)) },
+      },
     typed_extension_protocol_options: {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": `${TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions`,

@@ -7,7 +7,6 @@ import { AudienceTokens } from "./audience_tokens.ts";
 import { type LoggedStream, readAccessLog } from "./access_log.ts";
 import type { EnvoyAdmin } from "./admin.ts";
 import { AdsServer } from "./ads_server.ts";
-import type { FrontEndOptions } from "./clusters.ts";
 import { Counters } from "./counters.ts";
 import { GrpcServer } from "./grpc_server.ts";
 import { clusterName } from "./names.ts";
@@ -20,6 +19,7 @@ import {
   LISTENER_TYPE,
   listenerResources,
 } from "./resources.ts";
+import type { FrontEndRoots } from "./roots.ts";
 
 const ADS_METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const LOG_METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
@@ -41,7 +41,8 @@ export interface ControlPlaneOptions extends Pick<GateOptions, "tokens" | "onUnk
   socketPath: string;
   socketMode: number;
   admin: EnvoyAdmin;
-  frontEnds: FrontEndOptions;
+  roots: FrontEndRoots;
+  idleConnectionMs: number | undefined;
   listeners: ListenerOptions;
 }
 
@@ -55,6 +56,7 @@ export class ControlPlane implements AsyncDisposable {
   readonly #stop = new AbortController();
   #grpc: GrpcServer | undefined;
   #plans = new Map<string, ClusterPlan>();
+  #routes = NO_ROUTES;
   #updated = false;
   #updating: Promise<void> = Promise.resolve();
   #soon: ReturnType<typeof setTimeout> | undefined;
@@ -98,7 +100,8 @@ export class ControlPlane implements AsyncDisposable {
   async #update(routes: GateRoutes): Promise<void> {
     checkRoutes(routes, this.#options.allowCleartext ?? false);
     const { signal } = this.#stop;
-    this.#plans = clusterPlans(routes, this.#options.frontEnds, this.#plans);
+    this.#routes = routes;
+    this.#plan();
     const audiences = new Set(routes.tunnels.map(({ audience }) => audience));
     await within(TOKENS_MS, this.#tokens.keep(audiences), signal);
     this.#updated = true;
@@ -123,6 +126,12 @@ export class ControlPlane implements AsyncDisposable {
     return this.counters.stats(await this.#options.admin.stats(), this.#plans);
   }
 
+  #plan(): void {
+    const { roots, idleConnectionMs } = this.#options;
+    const frontEnds = { rootsPathFor: (host: string) => roots.pathFor(host), idleConnectionMs };
+    this.#plans = clusterPlans(this.#routes, frontEnds, this.#plans);
+  }
+
   #publishSoon(): void {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
@@ -144,6 +153,11 @@ export class ControlPlane implements AsyncDisposable {
     if (!plan) return;
     this.counters.take(plan.service, cluster === undefined ? { ...stream, result: "failed" } : stream);
     if (status === 401 && plan.audience !== undefined) this.#tokens.refused(plan.audience);
+    if (this.#options.roots.refused(reason)) {
+      log.warn("a front end's certificate is not signed by Google: all of the system's roots are taken from now on");
+      this.#plan();
+      this.#publishSoon();
+    }
     if (stream.ended && stream.result !== "ok" && this.#names.allows(`${plan.service} ${stream.result} ${reason}`)) {
       const why = cluster === undefined ? "there is no ID token for it yet" : reason;
       log.warn("a stream of the mesh could not be carried", { service: plan.service, result: stream.result, why });

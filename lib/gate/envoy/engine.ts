@@ -106,8 +106,8 @@ async function controlPlane(
   options: Options,
 ): Promise<[ControlPlane, EnvoyAdmin]> {
   const admin = new EnvoyAdmin(place.adminPath);
-  const rootsPath = await writeRoots(directory, options.frontEndRoots);
-  const frontEnds = { rootsPath, idleConnectionMs: options.limits?.idleConnectionMs };
+  const roots = await writeRoots(directory, options.frontEndRoots);
+  const { idleConnectionMs } = options.limits ?? {};
   const hostname = options.hostname ?? (hasIpv6() ? "::" : "0.0.0.0");
   const listeners = {
     ports: options.ports,
@@ -115,7 +115,15 @@ async function controlPlane(
     helloMs: options.limits?.helloMs,
     openStreamsMs: options.openStreamsMs,
   };
-  const control = new ControlPlane({ ...options, socketPath: place.adsPath, socketMode, admin, frontEnds, listeners });
+  const control = new ControlPlane({
+    ...options,
+    socketPath: place.adsPath,
+    socketMode,
+    admin,
+    roots,
+    idleConnectionMs,
+    listeners,
+  });
   return [control, admin];
 }
 

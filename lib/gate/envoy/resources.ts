@@ -51,7 +51,13 @@ export function clusterPlans(
   };
   for (const route of routes.tunnels) {
     const { service, url, audience, limits, serverNames } = route;
-    const from = JSON.stringify([frontEnds, url, audience, limits]);
+    const from = JSON.stringify([
+      frontEnds.rootsPathFor(new URL(url).hostname),
+      frontEnds.idleConnectionMs,
+      url,
+      audience,
+      limits,
+    ]);
     for (const name of serverNames) {
       add("tunnel", name, { service, audience, from, make: (token) => tunnelCluster(route, name, token, frontEnds) });
     }

@@ -5,7 +5,7 @@ import { gateListeners } from "./listeners.ts";
 import { decode, encode } from "./protobuf.ts";
 import { clusterPlans, clusterResources, listenerResources } from "./resources.ts";
 
-const ROOTS = { rootsPath: "/roots.pem" };
+const ROOTS = { rootsPathFor: () => "/roots.pem" };
 const tunnel = (changed: Partial<TunnelRoute> = {}): TunnelRoute => ({
   service: "prod/web",
   serverNames: ["web.prod"],
