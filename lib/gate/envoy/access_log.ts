@@ -10,6 +10,8 @@ export interface LoggedStream {
   ended: boolean;
   /** Empty where the ClientHello had none, or was none. */
   serverName: string;
+  /** Of the port that it came to. */
+  kind: string;
   /** Undefined where no cluster has that name. */
   cluster: string | undefined;
   result: TunnelResult;
@@ -47,6 +49,8 @@ interface LogMessage {
 /** What tcp_proxy says of an answer other than 200 (seen with Envoy 1.40). */
 const ANSWER = /tunnel_response:(\d{3})/;
 const IDLE = "tcp_session_idle_timeout";
+/** Envoy's spelling. No connection failed, so none was tried: a limit was reached. */
+const NOT_BEGUN = "tcp_initializion_failure";
 
 /** Reads an entry. */
 export function loggedStream({ common_properties: common, connection_properties: connection }: LogEntry): LoggedStream {
@@ -56,6 +60,7 @@ export function loggedStream({ common_properties: common, connection_properties:
   return {
     id: common.stream_id,
     ended: !common.intermediate_log_entry,
+    kind: common.custom_tags.kind ?? "",
     serverName: common.tls_properties?.tls_sni_hostname ?? "",
     cluster: flags?.no_cluster_found ? undefined : common.upstream_cluster,
     result: resultOf(status, reason, flags, common.custom_tags.closed_because ?? ""),
@@ -74,10 +79,10 @@ function resultOf(
 ): TunnelResult {
   if (status !== undefined) return status === 401 || status === 403 ? "unauthorized" : "failed";
   if (closedBecause.startsWith(IDLE)) return "idle";
-  if (flags?.upstream_overflow) return "refused";
   if (flags?.no_healthy_upstream) return "unreachable";
-  // Over the limit of streams tcp_proxy tells of a failure without any reason: there was no connection that could give one.
-  if (flags?.upstream_connection_failure) return reason === "" ? "refused" : "unreachable";
+  // A stream that was reset before it was answered has no reason; a connection that failed has one.
+  if (flags?.upstream_connection_failure) return reason === "" ? "failed" : "unreachable";
+  if (flags?.upstream_overflow || closedBecause.startsWith(NOT_BEGUN)) return "refused";
   return "ok";
 }
 

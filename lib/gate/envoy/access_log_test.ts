@@ -41,7 +41,8 @@ const CASES: [string, LogEntry, TunnelResult][] = [
     "unreachable",
   ],
   ["no address", entry({ no_healthy_upstream: true }), "unreachable"],
-  ["over the limit", entry({ upstream_connection_failure: true }), "refused"],
+  ["over the limit", entry({}, "", "tcp_initializion_failure:0"), "refused"],
+  ["reset before an answer", entry({ upstream_connection_failure: true }, "", "tcp_initializion_failure:0"), "failed"],
   ["over the limit, passed TLS", entry({ upstream_overflow: true }), "refused"],
   ["silent", entry({}, "", "tcp_session_idle_timeout"), "idle"],
 ];

@@ -14,16 +14,6 @@ const STATISTICS = [
   { prefix: "tls_inspector." },
 ];
 
-/**
- * A reset is carried across as a reset, both ways. `upstream_http_filters_with_tcp_proxy` must stay off: with it tcp_proxy does not hold
- * back a front end whose client does not read, and Envoy's memory grows with all that it sends (seen with 1.40).
- */
-const RESETS: JsonObject = {
-  "envoy.reloadable_features.map_http_stream_reset_to_tcp_rst": true,
-  "envoy.reloadable_features.propagate_upstream_rst_through_tunneled_tcp_proxy": true,
-  "envoy.reloadable_features.propagate_downstream_rst_to_upstream": true,
-};
-
 /** What Envoy is started with. */
 export interface BootstrapOptions {
   /** Unix socket that hgate serves configuration on. */
@@ -41,7 +31,6 @@ export function gateEnvoyBootstrap(options: BootstrapOptions): JsonObject {
   return {
     node: { id: "hgate", cluster: "hgate" },
     admin: { address: { pipe: { path: options.adminPath, mode: 0o660 } } },
-    layered_runtime: { layers: [{ name: "static", static_layer: RESETS }] },
     overload_manager: {
       resource_monitors: [{
         name: "envoy.resource_monitors.global_downstream_max_connections",

@@ -9,7 +9,6 @@ import type { EnvoyAdmin } from "./admin.ts";
 import { AdsServer } from "./ads_server.ts";
 import { Counters } from "./counters.ts";
 import { GrpcServer } from "./grpc_server.ts";
-import { clusterName } from "./names.ts";
 import type { ListenerOptions } from "./listeners.ts";
 import {
   CLUSTER_TYPE,
@@ -147,8 +146,8 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   #logged(stream: LoggedStream): void {
-    const { serverName, cluster, status, reason } = stream;
-    const plan = cluster === undefined ? this.#planFor(serverName) : this.#plans.get(cluster);
+    const { kind, serverName, cluster, status, reason } = stream;
+    const plan = this.#plans.get(cluster ?? `${kind}/${serverName}`);
     if (cluster === undefined && !plan) return this.#unknown(serverName);
     if (!plan) return;
     this.counters.take(plan.service, cluster === undefined ? { ...stream, result: "failed" } : stream);
@@ -162,10 +161,6 @@ export class ControlPlane implements AsyncDisposable {
       const why = cluster === undefined ? "there is no ID token for it yet" : reason;
       log.warn("a stream of the mesh could not be carried", { service: plan.service, result: stream.result, why });
     }
-  }
-
-  #planFor(serverName: string): ClusterPlan | undefined {
-    return this.#plans.get(clusterName("tunnel", serverName));
   }
 
   #unknown(serverName: string): void {
