@@ -63,7 +63,7 @@ export function loggedStream({ common_properties: common, connection_properties:
     kind: common.custom_tags.kind ?? "",
     serverName: common.tls_properties?.tls_sni_hostname ?? "",
     cluster: flags?.no_cluster_found ? undefined : common.upstream_cluster,
-    result: resultOf(status, reason, flags, common.custom_tags.closed_because ?? ""),
+    result: resultOf(status, flags, common.custom_tags.closed_because ?? ""),
     status,
     reason,
     bytesIn: connection?.received_bytes ?? 0,
@@ -73,15 +73,14 @@ export function loggedStream({ common_properties: common, connection_properties:
 
 function resultOf(
   status: number | undefined,
-  reason: string,
   flags: LogEntry["common_properties"]["response_flags"],
   closedBecause: string,
 ): TunnelResult {
   if (status !== undefined) return status === 401 || status === 403 ? "unauthorized" : "failed";
   if (closedBecause.startsWith(IDLE)) return "idle";
   if (flags?.no_healthy_upstream) return "unreachable";
-  // A stream that was reset before it was answered has no reason; a connection that failed has one.
-  if (flags?.upstream_connection_failure) return reason === "" ? "failed" : "unreachable";
+  // Also a stream that was reset before it was answered, which looks just like a connect timeout.
+  if (flags?.upstream_connection_failure) return "unreachable";
   if (flags?.upstream_overflow || closedBecause.startsWith(NOT_BEGUN)) return "refused";
   return "ok";
 }

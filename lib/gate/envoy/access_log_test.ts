@@ -42,7 +42,7 @@ const CASES: [string, LogEntry, TunnelResult][] = [
   ],
   ["no address", entry({ no_healthy_upstream: true }), "unreachable"],
   ["over the limit", entry({}, "", "tcp_initializion_failure:0"), "refused"],
-  ["reset before an answer", entry({ upstream_connection_failure: true }, "", "tcp_initializion_failure:0"), "failed"],
+  ["connect timeout", entry({ upstream_connection_failure: true }, "", "tcp_initializion_failure:0"), "unreachable"],
   ["over the limit, passed TLS", entry({ upstream_overflow: true }), "refused"],
   ["silent", entry({}, "", "tcp_session_idle_timeout"), "idle"],
 ];

@@ -9,12 +9,13 @@ const TYPE = `${TYPE_URL}envoy`;
 const STREAM_WINDOW_BYTES = 262_144;
 const CONNECTION_WINDOW_BYTES = 16_777_216;
 const BUFFER_BYTES = 262_144;
+/** Cloud Run's limit of a connection; Envoy would learn it after it has opened all that wait. */
+const MOST_STREAMS = 100;
 /** HTTP/2 connections and passed streams a service: the limit of tunnels is one of streams. */
 const MOST_CONNECTIONS = 65_536;
 const PASS_CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_CONNECTION_MS = 300_000;
-/** A front end or a path to it that is gone without a word. */
-const KEEPALIVE = { interval: "30s", timeout: "10s" };
+const KEEP_ALIVE_MS = 30_000;
 
 /** What holds for the clusters of all front ends. */
 export interface FrontEndOptions {
@@ -22,6 +23,8 @@ export interface FrontEndOptions {
   rootsPathFor: (host: string) => string;
   /** A connection without a tunnel is closed after this long. @default {300000} */
   idleConnectionMs?: number | undefined;
+  /** It is asked for a sign of life as often, and taken for gone without one as long after. @default {30000} */
+  keepAliveMs?: number | undefined;
 }
 
 /** One address at a time, with the others to fall back to; asked again when its time to live is over. */
@@ -50,6 +53,7 @@ export function tunnelCluster(
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const isTls = url.protocol === "https:";
   const name = clusterName("tunnel", serverName);
+  const keepAlive = seconds(options.keepAliveMs ?? KEEP_ALIVE_MS);
   const { tunnels, connectTimeoutMs } = route.limits;
   return {
     ...base(name, host, Number(url.port || (isTls ? 443 : 80)), connectTimeoutMs),
@@ -67,9 +71,10 @@ export function tunnelCluster(
         common_http_protocol_options: { idle_timeout: seconds(options.idleConnectionMs ?? IDLE_CONNECTION_MS) },
         explicit_http_config: {
           http2_protocol_options: {
+            max_concurrent_streams: MOST_STREAMS,
             initial_stream_window_size: STREAM_WINDOW_BYTES,
             initial_connection_window_size: CONNECTION_WINDOW_BYTES,
-            connection_keepalive: KEEPALIVE,
+            connection_keepalive: { interval: keepAlive, timeout: keepAlive },
           },
         },
       },

@@ -2,7 +2,7 @@ import { logger } from "../../base/log.ts";
 import { pause } from "../../base/pause.ts";
 import { checkRoutes } from "../embedded/check_routes.ts";
 import { OncePerMinute } from "../embedded/once_per_minute.ts";
-import type { GateOptions, GateRoutes, GateStats } from "../route.ts";
+import type { GateLimits, GateOptions, GateRoutes, GateStats } from "../route.ts";
 import { AudienceTokens } from "./audience_tokens.ts";
 import { type LoggedStream, readAccessLog } from "./access_log.ts";
 import type { EnvoyAdmin } from "./admin.ts";
@@ -41,7 +41,7 @@ export interface ControlPlaneOptions extends Pick<GateOptions, "tokens" | "onUnk
   socketMode: number;
   admin: EnvoyAdmin;
   roots: FrontEndRoots;
-  idleConnectionMs: number | undefined;
+  limits: GateLimits | undefined;
   listeners: ListenerOptions;
 }
 
@@ -126,8 +126,8 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   #plan(): void {
-    const { roots, idleConnectionMs } = this.#options;
-    const frontEnds = { rootsPathFor: (host: string) => roots.pathFor(host), idleConnectionMs };
+    const { roots, limits } = this.#options;
+    const frontEnds = { rootsPathFor: (host: string) => roots.pathFor(host), ...limits };
     this.#plans = clusterPlans(this.#routes, frontEnds, this.#plans);
   }
 

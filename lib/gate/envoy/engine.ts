@@ -107,7 +107,6 @@ async function controlPlane(
 ): Promise<[ControlPlane, EnvoyAdmin]> {
   const admin = new EnvoyAdmin(place.adminPath);
   const roots = await writeRoots(directory, options.frontEndRoots);
-  const { idleConnectionMs } = options.limits ?? {};
   const hostname = options.hostname ?? (hasIpv6() ? "::" : "0.0.0.0");
   const listeners = {
     ports: options.ports,
@@ -121,7 +120,7 @@ async function controlPlane(
     socketMode,
     admin,
     roots,
-    idleConnectionMs,
+    limits: options.limits,
     listeners,
   });
   return [control, admin];

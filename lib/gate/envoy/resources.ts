@@ -53,7 +53,6 @@ export function clusterPlans(
     const { service, url, audience, limits, serverNames } = route;
     const from = JSON.stringify([
       frontEnds.rootsPathFor(new URL(url).hostname),
-      frontEnds.idleConnectionMs,
       url,
       audience,
       limits,
