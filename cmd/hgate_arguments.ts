@@ -9,7 +9,7 @@ export interface HgateArguments {
   action: "run" | typeof HGATE_ACTIONS[number];
 }
 
-const HGATE_ACTIONS = ["routes", "envoy-bootstrap"] as const;
+const HGATE_ACTIONS = ["routes", "envoy-bootstrap", "envoy-drain"] as const;
 
 /** @throws {UsageError} an unknown flag or action */
 export function parseHgateArguments(args: readonly string[]): HgateArguments {
@@ -43,6 +43,7 @@ Usage:
   hgate [flags]                     run the gate (in a pod: manifests/hgate)
   hgate routes [--output json]      what a running gate knows, from its port ${HGATE_TABLE.httpPort.fallback}
   hgate envoy-bootstrap [flags]     the configuration for an Envoy in a container of its own
+  hgate envoy-drain [flags]         ends such an Envoy's streams in order (a preStop hook)
 
 Flags (each also a variable of the environment):
 ${flagsHelp(HGATE_TABLE)}

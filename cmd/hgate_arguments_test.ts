@@ -10,9 +10,9 @@ Deno.test("hgate's arguments: an action, flags in any place", () => {
   assert.deepEqual(parsed(), { action: "run" });
   assert.deepEqual(parsed("--engine", "embedded", "--debug"), { action: "run", engine: "embedded", debug: true });
   assert.deepEqual(parsed("routes", "--output=json"), { action: "routes", output: "json" });
-  assert.deepEqual(parsed("--ads-socket", "/x", "envoy-bootstrap"), {
+  assert.deepEqual(parsed("--envoy-dir", "/x", "envoy-bootstrap"), {
     action: "envoy-bootstrap",
-    "ads-socket": "/x",
+    "envoy-dir": "/x",
   });
 });
 

@@ -32,15 +32,17 @@ export const HGATE_TABLE = {
     { flag: "engine", fallback: "auto" },
   ),
   envoy: text("HGATE_ENVOY", "path of Envoy; default: looked for in PATH and /usr/local/bin"),
-  adsSocket: text("HGATE_ADS_SOCKET", "Unix socket to configure an Envoy by that runs in a container of its own", {
-    flag: "ads-socket",
-  }),
-  tunnelPort: integer("HGATE_PORT", "port for streams to registered services, by their SNI", PORT, {
+  envoyDirectory: text(
+    "HGATE_ENVOY_DIR",
+    "directory shared with an Envoy in a container of its own: the sockets by which it is configured and asked",
+    { flag: "envoy-dir" },
+  ),
+  tunnelPort: integer("HGATE_TUNNEL_PORT", "port for streams to registered services, by their SNI", PORT, {
     fallback: 15_442,
   }),
   istiodPort: integer("HGATE_ISTIOD_PORT", "port that leads to istiod", PORT, { fallback: 15_012 }),
   servicePort: integer(
-    "HGATE_SERVICE_PORT",
+    "HGATE_PASSTHROUGH_PORT",
     "port that leads to services in the cluster that allow it (15443); 0: none",
     {
       ...PORT_OR_NONE,
@@ -92,3 +94,8 @@ export const HGATE_TABLE = {
 };
 
 export type HgateSettings = ValuesOf<typeof HGATE_TABLE>;
+
+/** The sockets in a directory that hgate shares with an Envoy in a container of its own. */
+export function meetingPlace(directory: string) {
+  return { adsPath: `${directory}/ads`, adminPath: `${directory}/admin` };
+}

@@ -3,7 +3,7 @@ import { redact } from "../lib/base/secret.ts";
 import { logger, setUpLogging } from "../lib/base/log.ts";
 import { warmUpTls } from "../lib/base/warm_up.ts";
 import { VERSION } from "../lib/base/version.ts";
-import { environmentLayers, flagLayer, resolve } from "../lib/settings/mod.ts";
+import { environmentLayers, flagLayer, resolve, resolveTable } from "../lib/settings/mod.ts";
 import { captureVariables } from "./capture_variables.ts";
 import { krunHelp, parseKrunArguments } from "./arguments.ts";
 import { invokedAs } from "./invoked_as.ts";
@@ -14,13 +14,17 @@ const HELP = `cloud-run-mesh ${VERSION}: brings Cloud Run and plain containers i
 Usage:
   cloud-run-mesh krun [flags] [--] PROGRAM [ARGUMENT…]   run an app in the mesh (krun --help)
   cloud-run-mesh krun config                             print every setting and its source
+  cloud-run-mesh hgate [flags]                           lead the mesh to Cloud Run (hgate --help)
+  cloud-run-mesh hgate routes                            print what a running gate knows
   cloud-run-mesh --version
 
-Invoked by the name krun (a link or copy), it is that command.
+Invoked by the name krun or hgate (a link or copy), it is that command.
 `;
 
 /** Whether what reads standard error expects a JSON object a line. */
 let jsonLogs = false;
+/** Who says why it ends. */
+let speaker = "cloud-run-mesh";
 
 type Command = (args: readonly string[]) => Promise<number>;
 const COMMANDS: Readonly<Record<string, Command>> = { krun: runKrun, hgate: runHgate };
@@ -34,7 +38,10 @@ export async function main(args: readonly string[], name: string): Promise<numbe
     if (word === "--version") return print(`${VERSION}\n`);
     if (word === "--help" || word === "help") return print(HELP);
     const command = COMMANDS[word ?? ""];
-    if (command) return await command(rest);
+    if (command) {
+      speaker = word!;
+      return await command(rest);
+    }
     throw new UsageError({
       tried: `run ${word ? `command "${word}"` : "without a command"}`,
       got: `the commands are ${NAMES.join(", ")}`,
@@ -50,15 +57,8 @@ async function runKrun(args: readonly string[]): Promise<number> {
   if (flags["help"]) return print(krunHelp());
   if (flags["version"]) return print(`${VERSION}\n`);
   const environment = Deno.env.toObject();
-  const { debug, logFormat } = resolve([flagLayer(flags), ...environmentLayers(environment)]);
-  const terminal = Deno.stderr.isTerminal();
-  const format = logFormat === "auto" ? (terminal ? "text" : "json") : logFormat;
-  jsonLogs = action === "run" && format === "json";
-  await setUpLogging({
-    level: debug ? "debug" : action === "run" ? "info" : "warning",
-    format,
-    colour: terminal && !environment["NO_COLOR"],
-  });
+  const settings = resolve([flagLayer(flags), ...environmentLayers(environment)]);
+  await logAs(settings, { quiet: action !== "run", environment });
   if (action === "iptables") {
     const { iptablesCommand } = await import("../lib/capture/mod.ts");
     return await iptablesCommand([...command], { environment: captureVariables(environment), print });
@@ -72,11 +72,42 @@ async function runKrun(args: readonly string[]): Promise<number> {
   return await krun(command, { environment, flags });
 }
 
-function runHgate(): Promise<number> {
-  throw new UsageError({
-    tried: "run hgate",
-    got: `version ${VERSION} has krun only: the gateway is not part of it`,
-    fix: "keep the gateway you have; krun works with the original's",
+async function runHgate(args: readonly string[]): Promise<number> {
+  const { parseHgateArguments, hgateHelp } = await import("./hgate_arguments.ts");
+  const { HGATE_TABLE } = await import("./hgate_settings.ts");
+  const { flags, action } = parseHgateArguments(args);
+  if (flags["help"]) return print(hgateHelp());
+  if (flags["version"]) return print(`${VERSION}\n`);
+  const environment = Deno.env.toObject();
+  const settings = resolveTable(HGATE_TABLE, [
+    flagLayer(flags, HGATE_TABLE),
+    { source: "environment", values: environment },
+  ]);
+  await logAs(settings, { quiet: action !== "run", environment });
+  if (action === "routes") {
+    const { hgateRoutes } = await import("./hgate_routes.ts");
+    return await hgateRoutes({ port: settings.httpPort, output: flags["output"] }, print);
+  }
+  if (action === "envoy-bootstrap" || action === "envoy-drain") {
+    const { envoyBootstrap, envoyDrain } = await import("./hgate_envoy.ts");
+    return action === "envoy-drain" ? await envoyDrain(settings) : print(envoyBootstrap(settings));
+  }
+  const { hgate } = await import("./hgate.ts");
+  return await hgate(settings, { environment });
+}
+
+/** Sets up the log; @param quiet for commands whose output is for people: warnings only, and an error in words */
+async function logAs(
+  { debug, logFormat }: { debug: boolean; logFormat: "auto" | "text" | "json" },
+  { quiet, environment }: { quiet: boolean; environment: Readonly<Record<string, string>> },
+): Promise<void> {
+  const terminal = Deno.stderr.isTerminal();
+  const format = logFormat === "auto" ? (terminal ? "text" : "json") : logFormat;
+  jsonLogs = !quiet && format === "json";
+  await setUpLogging({
+    level: debug ? "debug" : quiet ? "warning" : "info",
+    format,
+    colour: terminal && !environment["NO_COLOR"],
   });
 }
 
@@ -86,8 +117,8 @@ function report(error: unknown): number {
   const text = error instanceof Problem
     ? `cannot ${error.message}`
     : `unexpected: ${error instanceof Error ? error.stack ?? error.message : String(error)}`;
-  if (jsonLogs) logger("krun").error(text);
-  else Deno.stderr.writeSync(new TextEncoder().encode(`krun: ${redact(text)}\n`));
+  if (jsonLogs) logger(speaker).error(text);
+  else Deno.stderr.writeSync(new TextEncoder().encode(`${speaker}: ${redact(text)}\n`));
   return error instanceof UsageError ? 2 : 1;
 }
 

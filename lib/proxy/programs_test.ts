@@ -2,7 +2,7 @@ import { inDirectory } from "../../tests/temporary_directory.ts";
 import assert from "node:assert/strict";
 import type { Fetch } from "../base/http.ts";
 import { envoyVersion } from "./envoy_version.ts";
-import { findProgram } from "./find_program.ts";
+import { findProgram } from "../base/find_program.ts";
 import { pollAfterMs, waitReady } from "./wait_ready.ts";
 
 const write = (path: string, text: string, mode: number) => Deno.writeTextFile(path, text, { mode });

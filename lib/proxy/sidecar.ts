@@ -6,7 +6,7 @@ import { type Paths, PROXY_USER } from "../identity/mod.ts";
 import { envoyKeepsTunnelEnds, envoyTunnelOverride, type TunnelOptions } from "../tunnel/mod.ts";
 import type { RunningProxy } from "./engine.ts";
 import { envoyVersion } from "./envoy_version.ts";
-import { findProgram } from "./find_program.ts";
+import { findProgram } from "../base/find_program.ts";
 import { instanceIp } from "./instance_ip.ts";
 import { type BootstrapResources, startPilotAgent } from "./pilot_agent.ts";
 import {

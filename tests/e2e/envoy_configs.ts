@@ -1,4 +1,4 @@
-/** Envoy as the two hops between the mesh and a Cloud Run container: neither is krun's, so no mistake of ours is mirrored. */
+/** Envoy as Cloud Run's front end: it is not ours, so no mistake of ours is mirrored. */
 
 const TYPE = "type.googleapis.com/envoy.";
 const MANAGER = TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
@@ -96,85 +96,5 @@ end`,
         load_assignment: endpoints("container", options.container, 15_009),
       }],
     },
-  };
-}
-
-/** A gate for one service: SNI → `POST /_hbone/15003` with an ID token over TLS. */
-export function gateConfig(options: { service: string; sni: string; frontEnd: string }): object {
-  const host = `${options.service}.a.run.app`;
-  return {
-    node: { id: "gate", cluster: "gate" },
-    layered_runtime: {
-      layers: [{
-        name: "static",
-        static_layer: { "envoy.restart_features.upstream_http_filters_with_tcp_proxy": true },
-      }],
-    },
-    static_resources: {
-      listeners: [{
-        name: "sni_15442",
-        address: { socket_address: { address: "0.0.0.0", port_value: 15_442 } },
-        listener_filters: [filter("tls", "extensions.filters.listener.tls_inspector.v3.TlsInspector")],
-        filter_chains: [{
-          filter_chain_match: { server_names: [options.sni] },
-          filters: [
-            filter("tcp", "extensions.filters.network.tcp_proxy.v3.TcpProxy", {
-              stat_prefix: "tunnel",
-              cluster: "front_end",
-              tunneling_config: { hostname: `${host}:443`, use_post: true, post_path: "/_hbone/15003" },
-            }),
-          ],
-        }],
-      }],
-      clusters: [{
-        name: "front_end",
-        type: "STATIC",
-        load_assignment: endpoints("front_end", options.frontEnd, 443),
-        transport_socket: {
-          name: "tls",
-          typed_config: {
-            "@type": TYPE + "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-            sni: host,
-            common_tls_context: {
-              alpn_protocols: ["h2"],
-              validation_context: { trusted_ca: { filename: "/etc/envoy-secret/ca.crt" } },
-            },
-          },
-        },
-        typed_extension_protocol_options: {
-          "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            ...HTTP2["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"],
-            http_filters: [
-              filter("token", "extensions.filters.http.credential_injector.v3.CredentialInjector", {
-                overwrite: true,
-                credential: {
-                  name: "generic",
-                  typed_config: {
-                    "@type": TYPE + "extensions.http.injected_credentials.generic.v3.Generic",
-                    header: "authorization",
-                    credential: {
-                      name: "id_token",
-                      sds_config: { path_config_source: { path: "/etc/envoy-secret/token.json" } },
-                    },
-                  },
-                },
-              }),
-              filter("codec", "extensions.filters.http.upstream_codec.v3.UpstreamCodec"),
-            ],
-          },
-        },
-      }],
-    },
-  };
-}
-
-/** The secret that Envoy sends as the authorization header. */
-export function tokenResource(token: string): object {
-  return {
-    resources: [{
-      "@type": TYPE + "extensions.transport_sockets.tls.v3.Secret",
-      name: "id_token",
-      generic_secret: { secret: { inline_string: `Bearer ${token}` } },
-    }],
   };
 }

@@ -3,8 +3,6 @@ import { parseAllDocuments } from "yaml";
 
 export const NAMESPACE = "krun-e2e";
 export const SERVICE = "cr-e2e";
-/** In mesh SNI form, what a sidecar asks the gate for. */
-export const SNI = `outbound_.8080_._.${SERVICE}.${NAMESPACE}.svc.cluster.local`;
 
 const meta = (name: string, more: object = {}) => ({ name, namespace: NAMESPACE, ...more });
 
@@ -69,59 +67,6 @@ export function echo(image: string): object[] {
       kind: "PeerAuthentication",
       metadata: meta("strict"),
       spec: { selector: { matchLabels: { app: "echo" } }, mtls: { mode: "STRICT" } },
-    },
-  ];
-}
-
-/** What registering a Cloud Run service writes. */
-export function registration(gateAddress: string): object[] {
-  const labels = { app: SERVICE };
-  return [
-    {
-      apiVersion: "v1",
-      kind: "Service",
-      metadata: meta(SERVICE),
-      spec: { selector: labels, ports: [{ name: "http", port: 8080, targetPort: 15_443 }] },
-    },
-    {
-      apiVersion: "networking.istio.io/v1",
-      kind: "WorkloadEntry",
-      metadata: meta(`${SERVICE}-sni`, { labels }),
-      spec: { address: gateAddress, ports: { http: 15_442 }, labels, serviceAccount: "default" },
-    },
-    {
-      apiVersion: "networking.istio.io/v1",
-      kind: "DestinationRule",
-      metadata: meta(SERVICE),
-      spec: {
-        host: `${SERVICE}.${NAMESPACE}.svc.cluster.local`,
-        trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" } },
-      },
-    },
-    {
-      apiVersion: "security.istio.io/v1",
-      kind: "PeerAuthentication",
-      metadata: meta(SERVICE),
-      spec: {
-        selector: { matchLabels: labels },
-        mtls: { mode: "PERMISSIVE" },
-        portLevelMtls: { 15003: { mode: "STRICT" } },
-      },
-    },
-    {
-      apiVersion: "networking.istio.io/v1",
-      kind: "Sidecar",
-      metadata: meta(SERVICE),
-      spec: {
-        workloadSelector: { labels },
-        ingress: [{
-          port: { number: 15_003, protocol: "HTTP", name: "http" },
-          bind: "127.0.0.1",
-          captureMode: "NONE",
-          defaultEndpoint: "127.0.0.1:8080",
-        }],
-        egress: [{ hosts: ["*/*"] }],
-      },
     },
   ];
 }

@@ -1,20 +1,12 @@
 import { createAuthority } from "../emulators/certificates.ts";
 import { Cluster } from "./cluster.ts";
 import { buildImage, Container, type ContainerOptions } from "./container.ts";
-import { frontEndConfig, gateConfig, tokenResource } from "./envoy_configs.ts";
-import { tokenSigner } from "./id_token.ts";
-import {
-  echo,
-  envoyPod,
-  istiodOutside,
-  meshEnv,
-  NAMESPACE,
-  namespace,
-  registration,
-  runnerRights,
-  SERVICE,
-  SNI,
-} from "./objects.ts";
+import { idTokenClaims } from "../emulators/json_web_token.ts";
+import { registrationObjects } from "../../lib/registration/mod.ts";
+import { frontEndConfig } from "./envoy_configs.ts";
+import { type E2eGoogle, startE2eGoogle } from "./google.ts";
+import { applyHgate, HGATE, removeHgate, untilHgate } from "./hgate.ts";
+import { echo, envoyPod, istiodOutside, meshEnv, NAMESPACE, namespace, runnerRights, SERVICE } from "./objects.ts";
 import { eventually, must } from "./process.ts";
 import type { E2eSettings } from "./settings.ts";
 
@@ -30,6 +22,10 @@ export interface E2eWorld extends AsyncDisposable {
   /** Where the front end answers for this process, and what it must be asked with. */
   frontEnd: { address: string; port: number; host: string; ca: string; idToken: () => string };
   peer: string;
+  /** Google as the gate sees it. */
+  google: E2eGoogle;
+  /** Address of the gate inside the VPC. */
+  gateAddress: string;
   /** fortio's curl from the injected pod to the app behind the gate. @returns head and body */
   fromPod(path: string): Promise<string>;
   /** The same until the answer matches. */
@@ -44,6 +40,7 @@ export interface E2eWorld extends AsyncDisposable {
 export async function startE2eWorld(settings: E2eSettings, say: (text: string) => void): Promise<E2eWorld> {
   const cluster = new Cluster(settings.kubeconfig);
   const directory = await Deno.makeTempDir({ prefix: "krun-e2e-" });
+  const running = new AsyncDisposableStack();
   say("images");
   await must([settings.compiler, "task", "compile"], { timeoutMs: 300_000 });
   await must([settings.compiler, "compile", "--no-check", "-q", "-A", "-o", `${directory}/peer`, "tests/e2e/peer.ts"]);
@@ -61,7 +58,10 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
   );
   await buildImage(settings, GOLDEN, "samples/golden/Dockerfile", { BASE: settings.base });
   await buildImage(settings, FORTIO, "samples/fortio/Dockerfile", { BASE: GOLDEN, FORTIO: settings.fortio });
-  if (settings.load.length > 0) await must([...settings.load, FORTIO], { timeoutMs: 300_000 });
+  await buildImage(settings, HGATE, "manifests/hgate/Dockerfile", { BASE: settings.base });
+  if (settings.load.length > 0) {
+    for (const image of [FORTIO, HGATE]) await must([...settings.load, image], { timeoutMs: 300_000 });
+  }
 
   say("objects");
   await cluster.tryKubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true");
@@ -92,7 +92,8 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
     ...echo(FORTIO),
     ...(settings.istiodAddress ? [] : [istiodOutside(istiod)]),
   );
-  const signer = tokenSigner();
+  const google = running.use(await startE2eGoogle(settings));
+  const { signer } = google.metadata;
   const authority = createAuthority("e2e front end CA");
   const host = `${SERVICE}.a.run.app`;
   const certificate = authority.issue({ commonName: host, subjectAltNames: ["*.a.run.app"] });
@@ -100,31 +101,28 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
     ...envoyPod(
       "front-end",
       FORTIO,
-      frontEndConfig({ service: SERVICE, container: settings.containerAddress, jwk: signer.jwk }),
+      frontEndConfig({ service: SERVICE, container: settings.containerAddress, jwk: signer.jwks.keys[0]! }),
       { "tls.crt": certificate.certificatePem, "tls.key": certificate.privateKeyPem },
       { port: 443, targetPort: 8443 },
     ),
   );
-  const serviceIp = async (name: string) =>
-    (await cluster.get<{ spec: { clusterIP: string } }>("-n", NAMESPACE, "service", name)).spec.clusterIP;
-  const idToken = () => signer.idToken(`https://${host}`);
-  await cluster.apply(
-    ...envoyPod(
-      "gate",
-      FORTIO,
-      gateConfig({ service: SERVICE, sni: SNI, frontEnd: await serviceIp("front-end") }),
-      { "ca.crt": authority.certificatePem, "token.json": JSON.stringify(tokenResource(idToken())) },
-      { port: 15_442, targetPort: 15_442 },
-    ),
-  );
-  await cluster.apply(...registration(await serviceIp("gate")));
+  const frontEndService = await cluster.get<{ spec: { clusterIP: string } }>("-n", NAMESPACE, "service", "front-end");
+  const idToken = () => signer.sign(idTokenClaims(`https://${host}`, "e2e@example.com", 3_600));
+  await applyHgate(cluster, directory, {
+    frontEnd: { host, address: frontEndService.spec.clusterIP, roots: authority.certificatePem },
+    metadataHost: google.metadataHost,
+  });
   const runnerKubeconfig = `${directory}/kubeconfig`;
   await Deno.writeTextFile(runnerKubeconfig, await limitedKubeconfig(cluster));
   await Deno.chmod(directory, 0o755);
   say("pods");
-  for (const name of ["echo", "front-end", "gate"]) {
+  for (const name of ["echo", "front-end"]) {
     await cluster.kubectl("-n", NAMESPACE, "rollout", "status", `deployment/${name}`, "--timeout=120s");
   }
+  const gateAddress = await untilHgate(cluster);
+  await cluster.apply(
+    ...registrationObjects({ name: SERVICE, namespace: NAMESPACE, url: `https://${host}`, gateAddress }),
+  );
   const pods = await cluster.get<{ items: { status: { podIP: string } }[] }>(
     "-n",
     NAMESPACE,
@@ -150,6 +148,8 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
     cluster,
     runnerKubeconfig,
     fromPod,
+    google,
+    gateAddress,
     async reached(krun, path, expected) {
       await eventually("the app behind the gate", async () => {
         const answer = await fromPod(path);
@@ -178,6 +178,8 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
       });
     },
     async [Symbol.asyncDispose]() {
+      await removeHgate(cluster, directory);
+      await running.disposeAsync();
       await cluster.tryKubectl("delete", "namespace", NAMESPACE, "--wait=false");
       if (!settings.istiodAddress) {
         await cluster.tryKubectl("-n", "istio-system", "delete", "service", "krun-e2e-istiod");

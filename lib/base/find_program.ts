@@ -1,4 +1,4 @@
-import { Problem } from "../base/errors.ts";
+import { Problem } from "./errors.ts";
 
 /**
  * Path of a program: the one given, else the first in PATH or /usr/local/bin.
