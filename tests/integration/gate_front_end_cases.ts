@@ -224,6 +224,7 @@ export const FRONT_END_CASES: readonly GateCase[] = [
       const serving = stage.web.serve(echo);
       const once = async () => {
         const client = await stage.ask(WEB);
+        await client.read(new Uint8Array(1)); // an end right behind the hello is another case
         await client.closeWrite();
         await readAll(client);
       };
