@@ -1,179 +1,154 @@
 /**
- * Measures tunnel ends alone: throughput each way, round trip, new tunnels a second, memory of an idle tunnel.
+ * Measures tunnel ends in alternating rounds: throughput each way, round trip, new tunnels a second, memory of an idle tunnel, and the
+ * processor time that each took. Prints Markdown; docs/tunnel-end.md says how to read it.
  *
- *     deno run --allow-all tests/bench/tunnel_bench.ts [krun|deno-serve|node-http2 …] [--mib=512]
+ *     deno run -A tests/bench/tunnel_bench.ts [krun|krun-2|other|other-2|deno-serve|node-http2 …] [--rounds=5] [--mib=512] [--idle=1000]
  *
- * The end and its TCP peer are processes of their own; the client is in this one and uses the project's own HTTP/2, so on two cores
- * all three share them and the figures compare ends, they are no end's best.
+ * An end has the first core alone to itself; with `-2` it has two threads, all cores and four connections. `other` is any end that
+ * listens on {port} and leads every tunnel to {target}; `BENCH_LOAD` is another's load generator (`tunnel_load.ts` has its words):
+ *
+ *     BENCH_OTHER_END="/path/to/end {port} {target}"
+ *     BENCH_LOAD="/path/to/load {url} {mode} -n {bytes} -c {streams} -d {seconds}"
  */
-import { Http2Client, type Http2Stream } from "../../lib/http2/mod.ts";
+import { cpuSeconds, type EndKind, endKind, residentBytes, type RunningEnd, startEnd } from "./tunnel_ends.ts";
+import { IdleTunnels, type Load, loadByCommand, ownLoad } from "./tunnel_load.ts";
 
-const KINDS = ["krun", "deno-serve", "node-http2"];
-const ROUND_TRIPS = 3_000;
-const STREAMS_MS = 3_000;
-const STREAMS_AT_ONCE = 16;
-const WARM_TUNNELS = 500;
-const IDLE_TUNNELS = 2_000;
-/** Node's server and ours allow 256 at least. */
-const IDLE_PER_CONNECTION = 100;
+/** What is told of an end; a ratio above 1 is better where `more` is. */
+const METRICS = [
+  { name: "down MB/s", digits: 0, more: true },
+  { name: "down CPU ms/GB", digits: 0, more: false },
+  { name: "up MB/s", digits: 0, more: true },
+  { name: "up CPU ms/GB", digits: 0, more: false },
+  { name: "round trip p50 µs", digits: 0, more: false },
+  { name: "round trip CPU µs", digits: 0, more: false },
+  { name: "new tunnels/s", digits: 0, more: true },
+  { name: "new tunnel CPU µs", digits: 0, more: false },
+  { name: "tunnels that failed", digits: 0, more: false },
+] as const;
+
+type Round = Record<(typeof METRICS)[number]["name"], number>;
+
 const MIB = 1_048_576;
+const WARM_TUNNELS = 500;
+/** Node's server and ours allow 256 at least; the front end uses 100. */
+const IDLE_PER_CONNECTION = 100;
+const ROUND_TRIPS = 5_000;
+/** One measurement; then an end is broken, not slow. */
+const MOST_MS = 60_000;
+const SHORT_SECONDS = 3;
 
-const flags = Deno.args.filter((argument) => argument.startsWith("--mib="));
-const sizeBytes = Number(flags[0]?.slice("--mib=".length) ?? 512) * MIB;
-const named = Deno.args.filter((argument) => KINDS.includes(argument));
+const kinds = Deno.args.filter((argument) => !argument.startsWith("--"));
+const names = kinds.length > 0 ? kinds : ["krun", "krun-2", "deno-serve", "node-http2"];
+const rounds = flag("rounds", 5);
+const sizeBytes = flag("mib", 512) * MIB;
+const idleTunnels = flag("idle", 1_000);
+const load = Deno.env.get("BENCH_LOAD") ? loadByCommand(Deno.env.get("BENCH_LOAD")!) : ownLoad;
 
-print(
-  `${"end".padEnd(12)} ${"down MB/s".padStart(10)} ${"up MB/s".padStart(8)} ${"rtt p50 µs".padStart(11)} ${
-    "p99".padStart(6)
-  } ${"tunnels/s".padStart(10)} ${"kB idle".padStart(8)} ${"reset".padStart(6)}`,
-);
-for (const kind of named.length > 0 ? named : KINDS) await measure(kind);
-
-async function measure(kind: string): Promise<void> {
-  const peer = await start("tunnel_peer.ts", String(sizeBytes));
-  const end = await start("tunnel_end.ts", kind, String(peer.port));
-  // Memory that earlier work has left would hide what idle tunnels take: they get an end of their own.
-  const fresh = await start("tunnel_end.ts", kind, String(peer.port));
-  try {
-    const idle = await idleBytes(fresh);
-    fresh.child.kill("SIGKILL");
-    const down = await throughput(end.port, "S");
-    const up = await throughput(end.port, "R");
-    const rttUs = await roundTrips(end.port);
-    const { perSecond, reset } = await shortTunnels(end.port);
-    const at = (share: number) => rttUs[Math.floor(rttUs.length * share)]!.toFixed(0);
-    print(
-      `${kind.padEnd(12)} ${down.toFixed(0).padStart(10)} ${up.toFixed(0).padStart(8)} ${at(0.5).padStart(11)} ${
-        at(0.99).padStart(6)
-      } ` +
-        `${perSecond.toFixed(0).padStart(10)} ${(idle / 1_000).toFixed(1).padStart(8)} ${String(reset).padStart(6)}`,
-    );
-  } finally {
-    for (const { child } of [end, peer]) child.kill("SIGKILL");
-    await Promise.all([end, peer, fresh].map(({ child }) => child.status));
+const ends: { name: string; kind: EndKind; running: RunningEnd; rounds: Round[] }[] = [];
+{
+  await using running = new AsyncDisposableStack();
+  for (const name of names) {
+    const kind = endKind(name);
+    const end = running.use(await startEnd(kind, sizeBytes / connectionsOf(kind)));
+    ends.push({ name, kind, running: end, rounds: [] });
   }
-}
-
-interface Started {
-  child: Deno.ChildProcess;
-  port: number;
-}
-
-async function start(file: string, ...args: string[]): Promise<Started> {
-  const path = new URL(file, import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--allow-all", path, ...args],
-    stdout: "piped",
-    stderr: "null", // a naive end complains at length of every reset; what fails here shows in the figures
-  }).spawn();
-  for await (const bytes of child.stdout) return { child, port: Number(new TextDecoder().decode(bytes)) };
-  throw new Error(`${file} did not start`);
-}
-
-async function connect(port: number): Promise<Http2Client> {
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  conn.setNoDelay(true);
-  return new Http2Client(conn);
-}
-
-async function open(client: Http2Client, order: string): Promise<Http2Stream> {
-  const fields = [[":method", "POST"], [":scheme", "http"], [":path", "/_hbone/app"], [":authority", "bench"]] as const;
-  const { stream, answer } = client.request(fields, false, () => {});
-  const { status } = await answer;
-  if (status !== 200) throw new Error(`answered ${status}`);
-  await stream.write(new TextEncoder().encode(order));
-  return stream;
-}
-
-/** MB/s. */
-async function throughput(port: number, order: "S" | "R"): Promise<number> {
-  const client = await connect(port);
-  const stream = await open(client, order);
-  const startMs = performance.now();
-  if (order === "R") {
-    const piece = new Uint8Array(131_072);
-    for (let sent = 0; sent < sizeBytes; sent += piece.length) await stream.write(piece);
-    stream.end();
-  }
-  let received = 0;
-  for (let bytes = await stream.read(); bytes; bytes = await stream.read()) {
-    received += bytes.length;
-    stream.taken(bytes.length);
-  }
-  const seconds = (performance.now() - startMs) / 1_000;
-  const wanted = order === "S" ? sizeBytes : "done".length;
-  if (received !== wanted) throw new Error(`${received} of ${wanted} bytes arrived`);
-  await client.close();
-  return sizeBytes / 1e6 / seconds;
-}
-
-/** Sorted, in µs. */
-async function roundTrips(port: number): Promise<number[]> {
-  const client = await connect(port);
-  const stream = await open(client, "E");
-  const times: number[] = [];
-  for (let i = 0; i < ROUND_TRIPS; i++) {
-    const startMs = performance.now();
-    await pingPong(stream);
-    times.push((performance.now() - startMs) * 1_000);
-  }
-  await client.close();
-  return times.sort((a, b) => a - b);
-}
-
-async function pingPong(stream: Http2Stream): Promise<void> {
-  await stream.write(new Uint8Array(4));
-  for (let got = 0; got < 4;) {
-    const bytes = await stream.read();
-    if (!bytes) throw new Error("ended early");
-    got += bytes.length;
-    stream.taken(bytes.length);
-  }
-}
-
-/** Tunnels opened, used once and closed, a second, and how many of them were reset instead of ended. */
-async function shortTunnels(port: number): Promise<{ perSecond: number; reset: number }> {
-  const client = await connect(port);
-  const stopMs = performance.now() + STREAMS_MS;
-  let count = 0;
-  let reset = 0;
-  await Promise.all(Array.from({ length: STREAMS_AT_ONCE }, async () => {
-    for (; performance.now() < stopMs; count++) {
-      const stream = await open(client, "E");
-      await pingPong(stream);
-      stream.end();
-      try {
-        while (await stream.read());
-      } catch {
-        reset++;
-      }
+  for (let i = 0; i < rounds; i++) {
+    // Each round begins with another, so that none is always the one after.
+    for (let k = 0; k < ends.length; k++) {
+      const end = ends[(i + k) % ends.length]!;
+      end.rounds.push(await measure(load, end.running, end.kind));
     }
-  }));
-  await client.close();
-  return { perSecond: count / (STREAMS_MS / 1_000), reset };
+  }
+}
+printRounds();
+if (idleTunnels > 0) await printIdle();
+
+/** One thread has one connection; more have four, which the kernel spreads over them. */
+function connectionsOf({ threads }: EndKind): number {
+  return threads === 1 ? 1 : 4;
 }
 
-/** Resident memory that one more open tunnel without traffic adds to the end, after the first ones have warmed it up. */
-async function idleBytes({ child, port }: Started): Promise<number> {
-  const clients: Http2Client[] = [];
-  const add = async (tunnels: number) => {
-    for (let i = 0; i < tunnels / IDLE_PER_CONNECTION; i++) {
-      const client = await connect(port);
-      clients.push(client);
-      const streams = await Promise.all(Array.from({ length: IDLE_PER_CONNECTION }, () => open(client, "E")));
-      await Promise.all(streams.map(pingPong));
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    return residentBytes(child.pid);
+async function measure(load: Load, { pid, port }: RunningEnd, kind: EndKind): Promise<Round> {
+  const connections = connectionsOf(kind);
+  const timed = async <T>(run: Promise<T>): Promise<[T, number]> => {
+    const before = cpuSeconds(pid);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`process ${pid} hangs`)), MOST_MS);
+    });
+    const result = await Promise.race([run, late]);
+    clearTimeout(timer);
+    return [result, cpuSeconds(pid) - before];
   };
-  const before = await add(WARM_TUNNELS);
-  const grown = await add(IDLE_TUNNELS) - before;
-  await Promise.all(clients.map((client) => client.close()));
-  return grown / IDLE_TUNNELS;
+  const each = sizeBytes / connections;
+  const [down, downCpu] = await timed(load.throughput(port, "down", each, connections));
+  const [up, upCpu] = await timed(load.throughput(port, "up", each, connections));
+  const [roundTrip, roundTripCpu] = await timed(load.roundTripUs(port));
+  const [short, shortCpu] = await timed(load.shortTunnels(port, connections));
+  return {
+    "down MB/s": down / 1e6,
+    "down CPU ms/GB": downCpu * 1e12 / sizeBytes,
+    "up MB/s": up / 1e6,
+    "up CPU ms/GB": upCpu * 1e12 / sizeBytes,
+    "round trip p50 µs": roundTrip,
+    "round trip CPU µs": roundTripCpu * 1e6 / ROUND_TRIPS,
+    "new tunnels/s": short.perSecond,
+    "new tunnel CPU µs": shortCpu * 1e6 / (short.perSecond * SHORT_SECONDS),
+    "tunnels that failed": short.failed,
+  };
 }
 
-function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))![1]) * 1_024;
+/** Least, median and most of each metric; and of the ratio to `other` in the same round, where there is one. */
+function printRounds(): void {
+  print(`\nleast / median / most of ${rounds} rounds, ${sizeBytes / MIB} MiB each way\n`);
+  print(`| | ${ends.map(({ name }) => name).join(" | ")} |`);
+  print(`|---|${"---|".repeat(ends.length)}`);
+  for (const { name, digits } of METRICS) {
+    print(`| ${name} | ${ends.map((end) => spread(end.rounds.map((round) => round[name]), digits)).join(" | ")} |`);
+  }
+  const compared = ends.flatMap((end) => {
+    const other = ends.find(({ kind }) => kind.name === "other" && kind.threads === end.kind.threads);
+    return other && other !== end ? [{ end, other }] : [];
+  });
+  if (compared.length === 0) return;
+  print(`\nratio in the same round\n`);
+  print(`| | ${compared.map(({ end, other }) => `${end.name} / ${other.name}`).join(" | ")} |`);
+  print(`|---|${"---|".repeat(compared.length)}`);
+  for (const { name, more } of METRICS.slice(0, -1)) {
+    const cells = compared.map(({ end, other }) =>
+      spread(end.rounds.map((round, i) => round[name] / other.rounds[i]![name]), 2)
+    );
+    print(`| ${name} (${more ? "more" : "less"} is better) | ${cells.join(" | ")} |`);
+  }
+}
+
+/** Resident memory that one more open tunnel without traffic adds, after the first ones have warmed the end up. */
+async function printIdle(): Promise<void> {
+  print(`\nkB an idle tunnel, of ${idleTunnels}, ${IDLE_PER_CONNECTION} a connection\n`);
+  for (const { name, kind } of ends) {
+    // Memory that earlier work has left would hide what idle tunnels take: a fresh end.
+    await using end = await startEnd(kind, 0);
+    const tunnels = new IdleTunnels();
+    const residentAfter = async (count: number) => {
+      await tunnels.add(end.port, count, IDLE_PER_CONNECTION);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      return residentBytes(end.pid);
+    };
+    const before = await residentAfter(WARM_TUNNELS);
+    const grown = await residentAfter(idleTunnels) - before;
+    print(`- ${name}: ${(grown / idleTunnels / 1_000).toFixed(1)}, ${((before + grown) / 1e6).toFixed(0)} MB in all`);
+    await tunnels.close();
+  }
+}
+
+function spread(values: readonly number[], digits: number): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  return [0, (sorted.length - 1) >> 1, sorted.length - 1].map((i) => sorted[i]!.toFixed(digits)).join(" / ");
+}
+
+function flag(name: string, otherwise: number): number {
+  const prefix = `--${name}=`;
+  return Number(Deno.args.find((argument) => argument.startsWith(prefix))?.slice(prefix.length) ?? otherwise);
 }
 
 function print(line: string): void {

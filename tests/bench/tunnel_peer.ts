@@ -1,5 +1,8 @@
-/** The TCP side of the tunnel benchmark, in a process of its own. The first byte says what to do: S send, R swallow, E echo. */
-const SEND_BYTES = Number(Deno.args[0]);
+/**
+ * The TCP side of the tunnel benchmark, in a process of its own. The first byte says what to do: S send so many bytes as the argument
+ * says; R swallow as many, or all until the end, then answer `done`; E echo.
+ */
+const SIZE_BYTES = Number(Deno.args[0]);
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 Deno.stdout.writeSync(new TextEncoder().encode(`${(listener.addr as Deno.NetAddr).port}\n`));
 
@@ -20,8 +23,8 @@ async function serve(conn: Deno.TcpConn): Promise<void> {
   if (count === null) return;
   const order = String.fromCharCode(buffer[0]!);
   if (order === "S") {
-    for (let sent = 0; sent < SEND_BYTES;) {
-      sent += await conn.write(buffer.subarray(0, Math.min(buffer.length, SEND_BYTES - sent)));
+    for (let sent = 0; sent < SIZE_BYTES;) {
+      sent += await conn.write(buffer.subarray(0, Math.min(buffer.length, SIZE_BYTES - sent)));
     }
     await conn.closeWrite();
   }
@@ -30,6 +33,13 @@ async function serve(conn: Deno.TcpConn): Promise<void> {
       for (let sent = 0; sent < read;) sent += await conn.write(buffer.subarray(sent, read));
     }
   }
+  if (order === "R") {
+    for (let got = 0; got < SIZE_BYTES;) {
+      const read = await conn.read(buffer);
+      if (read === null) break;
+      got += read;
+    }
+    await conn.write(new TextEncoder().encode("done"));
+  }
   while (await conn.read(buffer) !== null);
-  if (order === "R") await conn.write(new TextEncoder().encode("done"));
 }
