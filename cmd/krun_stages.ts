@@ -199,10 +199,3 @@ export async function unlessEnded<T>(signals: Signals, stage: Promise<T>): Promi
     ended.catch(() => {});
   }
 }
-
-/** What `/healthz/ready` says is missing. */
-export function reasonNotReady(isEnding: boolean, isOpen: boolean, proxyUp: boolean): string | undefined {
-  if (isEnding) return "krun is ending";
-  if (!isOpen) return "the app is not ready";
-  return proxyUp ? undefined : "the proxy is down";
-}

@@ -1,4 +1,5 @@
 import { reasonOf } from "../base/errors.ts";
+import { linked } from "../base/linked.ts";
 import { logger } from "../base/log.ts";
 import { pause } from "../base/pause.ts";
 import { MESH_ENV } from "./mesh_env.ts";
@@ -29,8 +30,8 @@ export interface MeshEnvWatch extends AsyncDisposable {
  */
 export function watchMeshEnv<T>(options: MeshEnvWatchOptions<T>): MeshEnvWatch {
   const { random = Math.random, now = Date.now } = options;
-  const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([stop.signal, options.signal]) : stop.signal;
+  const stop = linked(options.signal);
+  const { signal } = stop;
   let readAt = now();
   let trouble = "";
   const following = follow();
@@ -59,6 +60,7 @@ export function watchMeshEnv<T>(options: MeshEnvWatchOptions<T>): MeshEnvWatch {
     async [Symbol.asyncDispose]() {
       stop.abort(new Error("krun ends"));
       await following;
+      stop[Symbol.dispose]();
     },
   };
 }
