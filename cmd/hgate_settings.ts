@@ -58,6 +58,11 @@ export const HGATE_TABLE = {
     "hosts that may be given an ID token, with their subdomains, e.g. run.app,api.example.com",
     { fallback: "run.app" },
   ),
+  audiences: text(
+    "HGATE_AUDIENCES",
+    "custom audiences that a host may be given tokens for, e.g. api.example.com=https://api,web-abc.a.run.app=web",
+    { fallback: "" },
+  ),
   frontEndRoots: text("HGATE_FRONT_END_ROOTS", "PEM file of roots for front ends, beside the system's"),
   maxTunnels: integer("HGATE_MAX_TUNNELS", "streams at once in all", { from: 1, to: 10_000_000 }, { fallback: 50_000 }),
   workers: integer("HGATE_WORKERS", "threads of the embedded engine; default: one for two cores, 4 at most", {

@@ -153,6 +153,7 @@ export function follow(with_: {
     identity: settings.podName ?? Deno.hostname(),
     clusterDomain: settings.clusterDomain,
     frontEndHosts: listOf(settings.frontEndHosts),
+    vouched: vouchedBy(settings.audiences),
     istiod: istiodOf(settings),
     passthrough: settings.servicePort !== 0,
     facts: settings.meshEnv ? google.facts : undefined,
@@ -170,6 +171,14 @@ export function istiodOf({ istiod, istiodNames }: Pick<HgateSettings, "istiod" |
     throw new UsageError({ tried: "read HGATE_ISTIOD", got: `"${istiod}"`, fix: "give host:port" });
   }
   return { host, port: Number(port), names: listOf(istiodNames) };
+}
+
+/** `HOST=AUDIENCE,…`: an audience may hold `=` itself. @throws {UsageError} an entry without one */
+export function vouchedBy(text: string): (host: string, audience: string) => boolean {
+  const pairs = new Set(listOf(text));
+  const wrong = [...pairs].find((pair) => !/^[^=]+=./.test(pair));
+  if (wrong) throw new UsageError({ tried: "read HGATE_AUDIENCES", got: `"${wrong}"`, fix: "give HOST=AUDIENCE,…" });
+  return (host, audience) => pairs.has(`${host}=${audience}`);
 }
 
 function listOf(text: string): string[] {

@@ -29,7 +29,9 @@ export function targetOf(
   const own = `https://${host}`;
   const audience = given.audience || own;
   if (audience !== own && audience !== `${own}/` && !policy.vouched?.(host, audience)) {
-    return { problem: `${shown(audience)} is not known to be an audience of ${host}` };
+    return {
+      problem: `${shown(audience)} is not known to be an audience of ${host}: HGATE_AUDIENCES does not have it`,
+    };
   }
   const tunnel = given.tunnel || "15003";
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(tunnel)) {
