@@ -54,7 +54,7 @@ export async function leftovers(world: E2eWorld, runtime: string, step: Step): P
 
   await step(`${times} starts and stops leave no process, rule, file or port behind`, async () => {
     const loop = `${FUNCTIONS} i=0; while [ $i -lt ${times} ]; do start; ready && stop || exit 1; i=$((i+1)); done`;
-    await sh(container, loop, 300);
+    await sh(container, loop, 600);
     assert.deepEqual(changed(clean, await state()), []);
   });
   await step(
