@@ -148,7 +148,7 @@ Deno.test("controller: what cannot be registered says why, once, in an event; th
   });
   const controller = world.controller();
   await until(() => world.made().length === 5);
-  await until(() => events(world).length === 6);
+  await until(() => events(world).length === 6 && controller.problems().length === 6);
   assert.deepEqual(controller.problems().map(({ object }) => object).sort(), [
     "ConfigMap prod/cloud-run-services UP.per",
     "ConfigMap prod/cloud-run-services broken",
