@@ -31,18 +31,20 @@ export interface KrunOptions {
   stdin?: string;
   /** Run as this user; only root can. */
   uid?: number;
+  /** @default "krun" */
+  command?: "krun" | "hgate";
   /** Program and arguments that run krun in turn, e.g. `unshare`. */
   within?: readonly string[];
 }
 
-/** Program and arguments of `krun ARGS`. */
-export function krunCommand(args: readonly string[]): string[] {
-  return [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}/cmd/main.ts`, "krun", ...args];
+/** Program and arguments of `krun ARGS`, or of another command. */
+export function krunCommand(args: readonly string[], command = "krun"): string[] {
+  return [Deno.execPath(), "run", "--quiet", "-A", `${ROOT}/cmd/main.ts`, command, ...args];
 }
 
 /** Starts `krun ARGS` with nothing in its environment but PATH and what is given. */
 export function startKrun(args: readonly string[], options: KrunOptions): KrunProcess {
-  const program = krunCommand(args);
+  const program = krunCommand(args, options.command);
   const asUser = options.uid === undefined
     ? []
     : ["setpriv", `--reuid=${options.uid}`, `--regid=${options.uid}`, "--clear-groups", ...READ_ONLY];
