@@ -112,11 +112,20 @@ export function registrationObjects(registration: Registration): KubeObject[] {
           bind: "127.0.0.1",
           captureMode: "NONE",
           defaultEndpoint: `127.0.0.1:${APP_PORT}`,
+          ...(ports.some(isHttp2) ? { connectionPool: { http: { useClientProtocol: true } } } : {}),
         }],
         egress: [{ hosts: ["*/*"] }],
       },
     },
   ];
+}
+
+/**
+ * Istio reads a port's protocol from the first part of its name. The one ingress is HTTP/1.1 to the app unless it is told to speak what
+ * the client speaks, https://istio.io/latest/docs/reference/config/networking/sidecar/#IstioIngressListener (1.23 or later).
+ */
+function isHttp2({ name }: ServicePort): boolean {
+  return /^(?:grpc|http2)(?:-|$)/.test(name);
 }
 
 function service(

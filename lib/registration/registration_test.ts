@@ -68,6 +68,14 @@ const SHAPES: [name: string, given: Partial<Registration>, kind: string, path: s
     http: 15_442,
     grpc: 15_442,
   }],
+  ["HTTP/1.1 only", {}, "Sidecar", ["spec", "ingress", "0", "connectionPool"], undefined],
+  ...["grpc", "http2-api"].map((name): (typeof SHAPES)[number] => [
+    `${name} is spoken to the app too`,
+    { ports: [{ name: "http", port: 80 }, { name, port: 8079 }] },
+    "Sidecar",
+    ["spec", "ingress", "0", "connectionPool"],
+    { http: { useClientProtocol: true } },
+  ]),
   ["domain", { clusterDomain: "example.org" }, "DestinationRule", ["spec", "host"], "web.prod.svc.example.org"],
   [
     "canonical",
