@@ -19,6 +19,12 @@ export class Cluster {
     });
   }
 
+  /** What is not there is no error. */
+  async remove(...objects: readonly object[]): Promise<void> {
+    const input = JSON.stringify({ apiVersion: "v1", kind: "List", items: objects });
+    await must(["kubectl", "--kubeconfig", this.kubeconfig, "delete", "--ignore-not-found", "-f", "-"], { input });
+  }
+
   async get<T>(...args: string[]): Promise<T> {
     return JSON.parse(await this.kubectl("get", ...args, "-o", "json"));
   }

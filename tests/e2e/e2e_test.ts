@@ -6,6 +6,8 @@ import { startE2eWorld } from "./world.ts";
 import { credentialRights } from "./rights_steps.ts";
 import { capture } from "./capture_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
+import { gateFaults } from "./gate_fault_steps.ts";
+import { gateProtocols } from "./gate_steps.ts";
 import { inbound } from "./inbound_steps.ts";
 import { ipv6 } from "./ipv6_steps.ts";
 import { sameAnswersAsEmulated } from "./kube_steps.ts";
@@ -45,6 +47,7 @@ Deno.test({
     };
     await step("credentials of the run have no more rights than the original's Role", () => credentialRights(world));
     await step("the API server answers krun as the emulated one does", () => sameAnswersAsEmulated(world));
+    const [first] = Object.keys(settings.runtimes);
     for (const runtime of Object.keys(settings.runtimes)) {
       await step(`${runtime}: fortio as the app reaches the mesh and is reached from it`, async (t) => {
         await using krun = world.startKrun(runtime, {
@@ -69,11 +72,16 @@ Deno.test({
         `${runtime}: as on Cloud Run, past a cluster that does not answer`,
         () => asOnCloudRun(world, runtime),
       );
+      await step(`${runtime}: protocols through the gate`, (t) => gateProtocols(world, runtime, timed(t)));
       await step(`${runtime}: no byte is lost in a tunnel`, (t) => tunnels(world, runtime, timed(t)));
       await step(`${runtime}: what krun needs is away or ends, under load`, (t) => restarts(world, runtime, timed(t)));
       await step(`${runtime}: SIGTERM under load`, (t) => sigterm(world, runtime, timed(t)));
       await step(`${runtime}: faults of the app and of the disk`, (t) => faults(world, runtime, timed(t)));
       await step(`${runtime}: nothing is left behind`, (t) => leftovers(world, runtime, timed(t)));
+      if (runtime === first) {
+        // The gate is the same for all.
+        await step(`${runtime}: faults of the gate`, (t) => gateFaults(world, runtime, timed(t)));
+      }
       if (settings.beside[runtime]?.length) {
         await step(`${runtime}: an app in a container of its own`, () => sidecarContainer(world, runtime));
       }

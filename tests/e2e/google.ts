@@ -1,3 +1,4 @@
+import { type CloudRunEmulator, startCloudRun } from "../emulators/cloud_run.ts";
 import { type MetadataEmulator, startMetadata } from "../emulators/metadata.ts";
 import { relay } from "./relay.ts";
 import type { E2eSettings } from "./settings.ts";
@@ -10,6 +11,9 @@ export interface E2eGoogle extends AsyncDisposable {
   metadata: MetadataEmulator;
   /** `GCE_METADATA_HOST` of the gate. */
   metadataHost: string;
+  cloudRun: CloudRunEmulator;
+  /** `CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN` of the gate. */
+  cloudRunEndpoint: string;
 }
 
 export async function startE2eGoogle({ ownAddress }: E2eSettings): Promise<E2eGoogle> {
@@ -17,8 +21,12 @@ export async function startE2eGoogle({ ownAddress }: E2eSettings): Promise<E2eGo
   const metadata = running.use(
     await startMetadata({ ...PROJECT, email: `hgate@${PROJECT.projectId}.iam.gserviceaccount.com` }),
   );
+  const { accessTokens } = metadata;
+  const cloudRun = running.use(await startCloudRun({ accessTokens, projectId: PROJECT.projectId }));
   return {
     metadata,
+    cloudRun,
+    cloudRunEndpoint: `http://${ownAddress}:${running.use(relay(cloudRun.port)).port}/`,
     metadataHost: `${ownAddress}:${running.use(relay(metadata.port)).port}`,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

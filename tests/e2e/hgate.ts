@@ -10,6 +10,7 @@ export interface HgateOptions {
   /** Name of the front end as the gate sees it, and its address in the cluster. */
   frontEnd: { host: string; address: string; roots: string };
   metadataHost: string;
+  cloudRunEndpoint: string;
 }
 
 /** Applies manifests/hgate as a user would: an overlay with their image and settings. */
@@ -22,12 +23,13 @@ export async function applyHgate(cluster: Cluster, directory: string, options: H
   await cluster.kubectl("apply", "-k", overlay);
 }
 
-function overlayOf(base: string, { frontEnd, metadataHost }: HgateOptions): object {
+function overlayOf(base: string, { frontEnd, metadataHost, cloudRunEndpoint }: HgateOptions): object {
   const add = (path: string, value: unknown) => ({ op: "add", path: `/spec/template/spec/${path}`, value });
   const variable = (name: string, value: string) => add("containers/0/env/-", { name, value });
   const patch = [
     // Only what a stand-in for Google wants; the image is on the node.
     variable("GCE_METADATA_HOST", metadataHost),
+    variable("CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN", cloudRunEndpoint),
     variable("HGATE_FRONT_END_ROOTS", "/etc/front-end/front-end.pem"),
     variable("CLUSTER_NAME", "e2e"),
     variable("CLUSTER_LOCATION", "us-central1"),

@@ -2,7 +2,7 @@
  * Both ends of a request through the gate, one program: `mesh-peer serve` is the app behind krun, on `PORT`; the other words are what the
  * injected pod runs against it, each prints one line of JSON.
  *   mesh-peer take URL BYTES | send URL BYTES      upload or download of `pattern`: `{"sum": "<bytes> <sha256>"}`
- *   mesh-peer hold URL COUNT                        COUNT requests at once, none answered before all are there: `{"answered": N}`
+ *   mesh-peer hold URL COUNT [OF]                   COUNT requests at once, none answered before OF are there (by default those): `{"answered": N}`
  *   mesh-peer websocket URL COUNT                   messages there and back: `{"echoed": N}`
  *   mesh-peer grpc HOST:PORT COUNT                  a bidirectional stream, each message after the answer to the one before
  *   mesh-peer http2 HOST:PORT COUNT                 requests at once on one connection
@@ -18,12 +18,15 @@ import {
 } from "../../lib/http2/mod.ts";
 import { pattern } from "./pattern.ts";
 
-const [word, target = "", number = "0"] = Deno.args;
+/** Handshakes of thousands at once would outlast the 10 s that a proxy waits for a connection. */
+const BETWEEN_MS = 5;
+
+const [word, target = "", number = "0", of = number] = Deno.args;
 const CLIENTS: Record<string, () => Promise<object>> = {
   take: async () =>
     await (await fetch(`${target}/take`, { method: "POST", body: patternStream(Number(number)) })).json(),
   send: async () => ({ sum: await sumOf((await fetch(`${target}/send?bytes=${number}`)).body!) }),
-  hold: () => hold(target, Number(number)),
+  hold: () => hold(target, Number(number), of),
   websocket: () => webSocket(target, Number(number)),
   grpc: () => grpc(target, Number(number)),
   http2: () => http2(target, Number(number)),
@@ -127,12 +130,24 @@ async function sumOf(body: ReadableStream<Uint8Array>): Promise<string> {
   return `${total} ${hash.digest("hex")}`;
 }
 
-async function hold(url: string, count: number): Promise<object> {
-  const answers = await Promise.all(Array.from({ length: count }, async () => {
-    const answer = await fetch(`${url}/hold?count=${count}`);
-    return `${answer.status} ${(await answer.text()).trim()}`;
+/** One that is not held ends all: the others would wait for it. */
+async function hold(url: string, count: number, of: string): Promise<object> {
+  const over = new AbortController();
+  const failures: string[] = [];
+  let answered = 0;
+  await Promise.all(Array.from({ length: count }, async (_, at) => {
+    await new Promise((resolve) => setTimeout(resolve, at * BETWEEN_MS));
+    try {
+      const answer = await fetch(`${url}/hold?count=${of}`, { signal: over.signal });
+      const text = (await answer.text()).trim();
+      if (answer.status !== 200 || text !== "held") throw new Error(`${answer.status} ${text}`);
+      answered++;
+    } catch (error) {
+      if (!over.signal.aborted) failures.push(String(error));
+      over.abort();
+    }
   }));
-  return { answered: answers.filter((answer) => answer === "200 held").length };
+  return { answered, ...(failures.length > 0 ? { failures } : {}) };
 }
 
 async function webSocket(url: string, count: number): Promise<object> {

@@ -13,6 +13,8 @@ export interface LoadResult {
 export interface RunningLoad {
   /** Waits for the end, which comes by itself. */
   result(): Promise<LoadResult>;
+  /** Ends it now; what is in flight is waited for. */
+  end(): Promise<LoadResult>;
 }
 
 /**
@@ -31,17 +33,24 @@ export async function loadFromPod(
   const load =
     `/usr/local/bin/fortio load -allow-initial-errors -log-errors=false -qps ${perSecond} -c ${connections} -t ${seconds}s ` +
     `http://${SERVICE}:8080${path}`;
-  const { code, stderr } = await sh(`(${load} > ${file} 2>&1; echo over >> ${file}) > /dev/null 2>&1 < /dev/null &`);
+  const { code, stderr } = await sh(
+    `(${load} > ${file} 2>&1 & echo $! > ${file}.pid; wait; echo over >> ${file}) > /dev/null 2>&1 < /dev/null &`,
+  );
   if (code !== 0) throw new Error(`no load from the pod: ${stderr}`);
   const until = performance.now() + seconds * 1_000 + 30_000;
+  const result = async () => {
+    for (;;) {
+      const { stdout } = await sh(`cat ${file}`);
+      if (/^over$/m.test(stdout)) return loadResult(stdout);
+      if (performance.now() > until) throw new Error(`the load does not end:\n${stdout}`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  };
   return {
-    async result() {
-      for (;;) {
-        const { stdout } = await sh(`cat ${file}`);
-        if (/^over$/m.test(stdout)) return loadResult(stdout);
-        if (performance.now() > until) throw new Error(`the load does not end:\n${stdout}`);
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
+    result,
+    async end() {
+      await sh(`kill -INT $(cat ${file}.pid)`);
+      return await result();
     },
   };
 }

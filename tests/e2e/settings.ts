@@ -24,6 +24,8 @@ export interface E2eSettings {
   captures: readonly string[];
   /** Words that restart the API server and wait for it; empty where that cannot be tried. */
   restartApi: readonly string[];
+  /** Words that kill a container of the node, with its id behind them: `docker exec kind-control-plane ctr -n k8s.io tasks kill -s SIGKILL`; empty where that cannot be tried. */
+  killContainer: readonly string[];
   /** IPv6 address of this process, as the containers see it; empty where there is none. */
   ownAddress6: string;
   /** Deno that compiles the executables. */
@@ -74,6 +76,7 @@ export async function e2eSettings(environment: Readonly<Record<string, string | 
     load: words("E2E_LOAD"),
     captures: words("E2E_CAPTURES"),
     restartApi: words("E2E_RESTART_API"),
+    killContainer: words("E2E_KILL_CONTAINER"),
     ownAddress6: environment["E2E_OWN_ADDRESS6"] ?? "",
     compiler: environment["E2E_COMPILER"] ?? Deno.execPath(),
     base: environment["E2E_BASE"] ?? "docker.io/istio/proxyv2:1.29.0",

@@ -2,7 +2,7 @@ import { createAuthority } from "../emulators/certificates.ts";
 import { Cluster } from "./cluster.ts";
 import { buildImage, Container, type ContainerOptions } from "./container.ts";
 import { idTokenClaims } from "../emulators/json_web_token.ts";
-import { registrationObjects } from "../../lib/registration/mod.ts";
+import { type Registration, registrationObjects } from "../../lib/registration/mod.ts";
 import { frontEndConfig } from "./envoy_configs.ts";
 import { type E2eGoogle, startE2eGoogle } from "./google.ts";
 import { applyHgate, HGATE, removeHgate, untilHgate } from "./hgate.ts";
@@ -13,6 +13,8 @@ import type { E2eSettings } from "./settings.ts";
 export const GOLDEN = "localhost/krun-e2e/golden:test";
 export const FORTIO = "localhost/krun-e2e/fortio:test";
 
+const PORTS = [{ name: "http", port: 8080 }, { name: "grpc", port: 8079 }];
+
 /** Everything around a krun container: echo pod, gate, front end, registration, and the credentials of a run. */
 export interface E2eWorld extends AsyncDisposable {
   settings: E2eSettings;
@@ -22,6 +24,10 @@ export interface E2eWorld extends AsyncDisposable {
   /** Where the front end answers for this process, and what it must be asked with. */
   frontEnd: { address: string; port: number; host: string; ca: string; idToken: () => string };
   peer: string;
+  /** Both ends of requests; in krun's container it is /e2e/mesh-peer. */
+  meshPeer: string;
+  /** As cr-e2e is registered. */
+  registration: Registration;
   /** Google as the gate sees it. */
   google: E2eGoogle;
   /** Address of the gate inside the VPC. */
@@ -43,19 +49,10 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
   const running = new AsyncDisposableStack();
   say("images");
   await must([settings.compiler, "task", "compile"], { timeoutMs: 300_000 });
-  await must([settings.compiler, "compile", "--no-check", "-q", "-A", "-o", `${directory}/peer`, "tests/e2e/peer.ts"]);
-  await must(
-    [
-      settings.compiler,
-      "compile",
-      "--no-check",
-      "-q",
-      "-A",
-      "-o",
-      `${directory}/counting-app`,
-      "tests/e2e/counting_app.ts",
-    ],
-  );
+  for (const name of ["peer", "mesh_peer", "counting_app"]) {
+    const output = `${directory}/${name.replace("_", "-")}`;
+    await must([settings.compiler, "compile", "--no-check", "-q", "-A", "-o", output, `tests/e2e/${name}.ts`]);
+  }
   await buildImage(settings, GOLDEN, "samples/golden/Dockerfile", { BASE: settings.base });
   await buildImage(settings, FORTIO, "samples/fortio/Dockerfile", { BASE: GOLDEN, FORTIO: settings.fortio });
   await buildImage(settings, HGATE, "manifests/hgate/Dockerfile", { BASE: settings.base });
@@ -111,6 +108,7 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
   await applyHgate(cluster, directory, {
     frontEnd: { host, address: frontEndService.spec.clusterIP, roots: authority.certificatePem },
     metadataHost: google.metadataHost,
+    cloudRunEndpoint: google.cloudRunEndpoint,
   });
   const runnerKubeconfig = `${directory}/kubeconfig`;
   await Deno.writeTextFile(runnerKubeconfig, await limitedKubeconfig(cluster));
@@ -120,9 +118,8 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
     await cluster.kubectl("-n", NAMESPACE, "rollout", "status", `deployment/${name}`, "--timeout=120s");
   }
   const gateAddress = await untilHgate(cluster);
-  await cluster.apply(
-    ...registrationObjects({ name: SERVICE, namespace: NAMESPACE, url: `https://${host}`, gateAddress }),
-  );
+  const registration = { name: SERVICE, namespace: NAMESPACE, url: `https://${host}`, gateAddress, ports: PORTS };
+  await cluster.apply(...registrationObjects(registration));
   const pods = await cluster.get<{ items: { status: { podIP: string } }[] }>(
     "-n",
     NAMESPACE,
@@ -160,6 +157,8 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
       });
     },
     peer: `${directory}/peer`,
+    meshPeer: `${directory}/mesh-peer`,
+    registration,
     frontEnd: { address: pods.items[0]!.status.podIP, port: 8443, host, ca: authority.certificatePem, idToken },
     startKrun(runtime, options = {}) {
       return Container.start(settings, runtime, {
