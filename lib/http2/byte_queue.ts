@@ -1,4 +1,4 @@
-import { giveChunk, takeChunk } from "./chunk_pool.ts";
+import { CHUNK_PAYLOAD_BYTES, dropChunk, giveChunk, takeChunk, takeLargeChunk } from "./chunk_pool.ts";
 
 interface Piece {
   bytes: Uint8Array<ArrayBuffer>;
@@ -11,6 +11,8 @@ export class ByteQueue {
   readonly #smallBytes: number;
   readonly #pieces: Piece[] = [];
   #sizeBytes = 0;
+  /** It held more than a chunk since it was empty last, so it will again if it still is busy. */
+  #large = false;
 
   /** @param smallBytes an empty queue takes up to so many bytes into a small buffer: many queues with a short message each then need few chunks */
   constructor(smallBytes = 0) {
@@ -28,7 +30,7 @@ export class ByteQueue {
       let tail = this.#pieces.at(-1);
       if (!tail || tail.end === tail.bytes.length) {
         const small = !tail && bytes.length <= this.#smallBytes;
-        tail = { bytes: small ? new Uint8Array(this.#smallBytes) : takeChunk(), start: 0, end: 0 };
+        tail = { bytes: small ? new Uint8Array(this.#smallBytes) : this.#newChunk(!tail), start: 0, end: 0 };
         this.#pieces.push(tail);
       }
       const part = Math.min(bytes.length - taken, tail.bytes.length - tail.end);
@@ -57,7 +59,14 @@ export class ByteQueue {
 
   /** Forgets everything. Chunks go to the garbage collector, not to the pool: a pending write may still read them. */
   clear(): void {
+    for (const { bytes } of this.#pieces) dropChunk(bytes);
     this.#pieces.length = 0;
     this.#sizeBytes = 0;
+  }
+
+  #newChunk(first: boolean): Uint8Array<ArrayBuffer> {
+    const large = this.#large || this.#sizeBytes > CHUNK_PAYLOAD_BYTES;
+    this.#large = large && !first;
+    return (large ? takeLargeChunk() : undefined) ?? takeChunk();
   }
 }

@@ -1,14 +1,17 @@
 import type { ByteConn } from "./byte_conn.ts";
+import { dropChunk, giveChunk, takeLargeChunk } from "./chunk_pool.ts";
 import { ConnectionError, ErrorCode } from "./errors.ts";
 import { FRAME_HEADER_BYTES, type FrameHeader, MAX_FRAME_BYTES, readFrameHeader } from "./frame.ts";
 
-/** Four full frames to a read; one buffer a connection, used again and again. */
-const BUFFER_BYTES = 4 * (MAX_FRAME_BYTES + FRAME_HEADER_BYTES);
+/** Four full frames to a read; each connection's own, used again and again. */
+const OWN_BYTES = 4 * (MAX_FRAME_BYTES + FRAME_HEADER_BYTES);
 
 /** Cuts what a connection reads into frames. */
 export class FrameReader {
   readonly #conn: ByteConn;
-  readonly #bytes = new Uint8Array(BUFFER_BYTES);
+  readonly #own = new Uint8Array(OWN_BYTES);
+  /** {@link #own}, or a large chunk while reads bring more than fits there. */
+  #bytes = this.#own;
   #start = 0;
   #end: number;
 
@@ -25,17 +28,33 @@ export class FrameReader {
    * @throws {ConnectionError} FRAME_SIZE_ERROR before a frame that is too large is read; whatever `take` and the connection throw.
    */
   async run(take: (header: FrameHeader, payload: Uint8Array) => void): Promise<void> {
-    for (;;) {
-      this.#cut(take);
-      if (this.#start > 0) {
-        this.#bytes.copyWithin(0, this.#start, this.#end);
-        this.#end -= this.#start;
-        this.#start = 0;
+    let count: number | null = 0;
+    try {
+      for (;;) {
+        const full = this.#end === this.#bytes.length;
+        this.#cut(take);
+        this.#makeRoom(full, count);
+        count = await this.#conn.read(this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end));
+        if (count === null) return;
+        this.#end += count;
       }
-      const count = await this.#conn.read(this.#end === 0 ? this.#bytes : this.#bytes.subarray(this.#end));
-      if (count === null) return;
-      this.#end += count;
+    } finally {
+      dropChunk(this.#bytes);
     }
+  }
+
+  /** Brings what is left of an unfinished frame to the front of the buffer that fits the next read. */
+  #makeRoom(full: boolean, lastReadBytes: number): void {
+    const before = this.#bytes;
+    const left = this.#end - this.#start;
+    if (before !== this.#own && lastReadBytes < OWN_BYTES) this.#bytes = this.#own;
+    else if (before === this.#own && full) this.#bytes = takeLargeChunk() ?? before;
+    if (this.#bytes !== before) {
+      this.#bytes.set(before.subarray(this.#start, this.#end));
+      giveChunk(before);
+    } else if (this.#start > 0) before.copyWithin(0, this.#start, this.#end);
+    this.#end = left;
+    this.#start = 0;
   }
 
   #cut(take: (header: FrameHeader, payload: Uint8Array) => void): void {

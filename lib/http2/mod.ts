@@ -1,6 +1,7 @@
 /** HTTP/2 on any byte connection, both roles: what the runtime's own loses at the end of a stream is kept (docs/tunnel-end.md). */
 export { type ByteConn, closeQuietly, writeAll } from "./byte_conn.ts";
 export { CHUNK_PAYLOAD_BYTES, giveChunk, takeChunk } from "./chunk_pool.ts";
+export { ReadBuffer } from "./read_buffer.ts";
 export { type ClientAnswer, Http2Client } from "./client.ts";
 export { Http2Connection } from "./connection.ts";
 export { ErrorCode, StreamReset } from "./errors.ts";

@@ -1,19 +1,6 @@
 import { abort } from "../base/tcp_abort.ts";
-import {
-  CHUNK_PAYLOAD_BYTES,
-  closeQuietly,
-  ErrorCode,
-  giveChunk,
-  type Http2Stream,
-  takeChunk,
-  writeAll,
-} from "../http2/mod.ts";
+import { closeQuietly, ErrorCode, type Http2Stream, ReadBuffer, writeAll } from "../http2/mod.ts";
 import type { TunnelStats } from "./engine.ts";
-
-/** What an idle tunnel waits with; a TLS record's head or a short message fits. */
-const IDLE_BUFFER_BYTES = 1_024;
-/** A read this long says that more is coming: then the tunnel reads with a whole chunk. */
-const BUSY_READ_BYTES = 16_384;
 
 /**
  * Carries bytes between a stream that was answered 200 and a TCP connection until both directions have ended; closes the connection.
@@ -55,28 +42,19 @@ async function carryUp(stream: Http2Stream, conn: Deno.TcpConn, stats: TunnelSta
 }
 
 async function carryDown(stream: Http2Stream, conn: Deno.TcpConn, stats: TunnelStats): Promise<void> {
-  const idle = new Uint8Array(IDLE_BUFFER_BYTES);
-  let chunk: Uint8Array<ArrayBuffer> | undefined;
+  const buffer = new ReadBuffer();
   for (;;) {
-    const buffer: Uint8Array = chunk?.subarray(0, CHUNK_PAYLOAD_BYTES) ?? idle;
-    const count: number | null | undefined = await conn.read(buffer).catch(() => undefined);
-    // An aborted connection's read may still write into the chunk: it is left to the garbage collector.
-    if (count === undefined) return stream.reset(ErrorCode.CONNECT_ERROR);
-    if (count === null) {
-      if (chunk) giveChunk(chunk);
-      return stream.end();
+    const count = await conn.read(buffer.bytes).catch(() => undefined);
+    if (typeof count !== "number") {
+      buffer.close(count === undefined);
+      return count === null ? stream.end() : stream.reset(ErrorCode.CONNECT_ERROR);
     }
     stats.bytesOut += count;
     try {
-      await stream.write(buffer.subarray(0, count));
+      await stream.write(buffer.bytes.subarray(0, count));
     } catch {
-      return; // Reset by the peer.
+      return buffer.close(); // Reset by the peer.
     }
-    const busy = count === IDLE_BUFFER_BYTES || count >= BUSY_READ_BYTES;
-    if (busy) chunk ??= takeChunk();
-    else if (chunk) {
-      giveChunk(chunk);
-      chunk = undefined;
-    }
+    buffer.took(count);
   }
 }
