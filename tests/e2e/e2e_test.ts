@@ -20,6 +20,7 @@ import { faults } from "./fault_steps.ts";
 import { leftovers } from "./leftover_steps.ts";
 import { sigterm } from "./sigterm_steps.ts";
 import { restarts } from "./restart_steps.ts";
+import { rootRotation } from "./root_rotation_steps.ts";
 import { sidecarContainer } from "./sidecar_container_steps.ts";
 import { tunnels } from "./tunnel_steps.ts";
 
@@ -86,5 +87,8 @@ Deno.test({
         await step(`${runtime}: an app in a container of its own`, () => sidecarContainer(world, runtime));
       }
     }
+    // Last, since all that lives by the mesh's root is in its way.
+    const [runtime] = Object.keys(settings.runtimes);
+    await step(`${runtime}: rotation of the mesh's root`, (t) => rootRotation(world, runtime!, timed(t)));
   },
 });

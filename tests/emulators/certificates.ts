@@ -39,9 +39,11 @@ export interface CertificateRequest {
   lifetimeSeconds?: number;
 }
 
-/** A self-signed root that signs leaf certificates. */
+/** A root, self-signed, or an intermediate authority: signs leaf certificates. */
 export interface CertificateAuthority extends CertifiedKey {
   issue(request: CertificateRequest): CertifiedKey;
+  /** An authority under this one. */
+  issueAuthority(commonName: string): CertificateAuthority;
 }
 
 /** Clocks of two machines differ: a certificate is valid this long before it was made. */
@@ -49,33 +51,43 @@ const BACKDATED_SECONDS = 300;
 
 /** A root with the given common name and a new key, valid for ten years. */
 export function createAuthority(commonName: string): CertificateAuthority {
-  const root = ecKeyPair();
+  return authority(commonName, undefined);
+}
+
+/** @param parent none for a root */
+function authority(
+  commonName: string,
+  parent: Pick<Signing, "issuer" | "issuerKeyPem" | "issuerPublicKeyPem"> | undefined,
+): CertificateAuthority {
+  const own = ecKeyPair();
   const subject = name(commonName, []);
-  const signed = { issuer: subject, issuerKeyPem: root.privateKeyPem };
+  const signs = { issuer: subject, issuerKeyPem: own.privateKeyPem, issuerPublicKeyPem: own.publicKeyPem };
   return {
     certificatePem: sign({
-      ...signed,
-      publicKeyPem: root.publicKeyPem,
+      ...parent ?? signs,
+      publicKeyPem: own.publicKeyPem,
       subject,
       lifetimeSeconds: 10 * 365 * 86_400,
       extensions: [
         extension(Extension.BASIC_CONSTRAINTS, sequence(TRUE), "critical"),
         extension(Extension.KEY_USAGE, CERTIFICATES_AND_LISTS, "critical"),
-        extension(Extension.SUBJECT_KEY_ID, octets(keyId(root.publicKeyPem))),
+        extension(Extension.SUBJECT_KEY_ID, octets(keyId(own.publicKeyPem))),
+        ...(parent ? [authorityKey(parent.issuerPublicKeyPem)] : []),
       ],
     }),
-    privateKeyPem: root.privateKeyPem,
+    privateKeyPem: own.privateKeyPem,
     issue: (request) => {
       const leaf = ecKeyPair();
       const certificatePem = sign({
-        ...signed,
+        ...signs,
         publicKeyPem: leaf.publicKeyPem,
         subject: name(request.commonName, request.organizations ?? []),
         lifetimeSeconds: request.lifetimeSeconds ?? 86_400,
-        extensions: leafExtensions(request, keyId(root.publicKeyPem)),
+        extensions: leafExtensions(request, own.publicKeyPem),
       });
       return { certificatePem, privateKeyPem: leaf.privateKeyPem };
     },
+    issueAuthority: (commonName) => authority(commonName, signs),
   };
 }
 
@@ -152,14 +164,18 @@ function extension(type: string, value: Asn1, critical?: "critical"): Asn1 {
   return sequence(oid(type), ...(critical ? [TRUE] : []), octets(asn1.toDer(value).getBytes()));
 }
 
-function leafExtensions(request: CertificateRequest, authorityKeyId: string): Asn1[] {
+function authorityKey(issuerPublicKeyPem: string): Asn1 {
+  return extension(Extension.AUTHORITY_KEY_ID, sequence(tagged(0, keyId(issuerPublicKeyPem))));
+}
+
+function leafExtensions(request: CertificateRequest, issuerPublicKeyPem: string): Asn1[] {
   const names = (request.subjectAltNames ?? []).map(subjectAltName);
   const usage = request.usage === "client" ? CLIENT_AUTH : SERVER_AUTH;
   return [
     extension(Extension.BASIC_CONSTRAINTS, sequence(), "critical"),
     extension(Extension.KEY_USAGE, SIGNATURES, "critical"),
     extension(Extension.EXTENDED_KEY_USAGE, sequence(oid(usage))),
-    extension(Extension.AUTHORITY_KEY_ID, sequence(tagged(0, authorityKeyId))),
+    authorityKey(issuerPublicKeyPem),
     ...(names.length > 0 ? [extension(Extension.SUBJECT_ALT_NAME, sequence(...names))] : []),
   ];
 }
@@ -184,6 +200,7 @@ interface Signing {
   subject: Asn1;
   issuer: Asn1;
   issuerKeyPem: string;
+  issuerPublicKeyPem: string;
   lifetimeSeconds: number;
   extensions: Asn1[];
 }

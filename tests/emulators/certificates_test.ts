@@ -32,6 +32,16 @@ Deno.test("certificates: another authority of the same name does not verify, an 
   assert.ok(Date.parse(certificate.validFrom) < Date.parse(certificate.validTo));
 });
 
+Deno.test("certificates: an intermediate is an authority of its root's, and signs leaves the root does not", () => {
+  const root = createAuthority("root");
+  const intermediate = root.issueAuthority("intermediate");
+  const leaf = new X509Certificate(intermediate.issue({ commonName: "server" }).certificatePem);
+  const [above, top] = [intermediate, root].map(({ certificatePem }) => new X509Certificate(certificatePem));
+  assert.ok(above!.ca && above!.verify(top!.publicKey) && above!.checkIssued(top!));
+  assert.ok(leaf.verify(above!.publicKey) && leaf.checkIssued(above!));
+  assert.ok(!leaf.verify(top!.publicKey));
+});
+
 Deno.test("certificates: names beyond ASCII, long ones and years after 2049 are read as they were written", () => {
   const commonName = "Prüfstand – 試験", organizations = ["ä".repeat(64), "x".repeat(300)];
   const leaf = createAuthority(commonName).issue({ commonName, organizations, lifetimeSeconds: 40 * 365 * 86_400 });
