@@ -38,8 +38,8 @@ export async function rootRotation(world: E2eWorld, runtime: string, step: Step)
   await shortLife(world, LIFE);
   undo.defer(() => manyConnections(world, null));
   await manyConnections(world, 10);
-  const { data } = await cluster.get<{ data: Record<string, string> }>("-n", NAMESPACE, "configmap", "mesh-env");
-  undo.defer(() => patchMeshEnv(world, data["CAROOT_ISTIOD"]!));
+  undo.defer(() => patchMeshEnv(world, old.root));
+  await patchMeshEnv(world, old.root); // another only after a run that was killed in between
   undo.defer(async () => {
     await unplug(cluster, old.root);
     await untilData(cluster, HGATE_NAMESPACE, "mesh-env", "CAROOT_ISTIOD", old.root);
