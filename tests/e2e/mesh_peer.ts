@@ -18,8 +18,8 @@ import {
 } from "../../lib/http2/mod.ts";
 import { pattern } from "./pattern.ts";
 
-/** Handshakes of thousands at once would outlast the 10 s that a proxy waits for a connection. */
-const BETWEEN_MS = 5;
+/** Requests that are on their way: handshakes of thousands would outlast the 10 s that a proxy waits for a connection. */
+const MOST_ON_THEIR_WAY = 50;
 
 const [word, target = "", number = "0", of = number] = Deno.args;
 const CLIENTS: Record<string, () => Promise<object>> = {
@@ -86,6 +86,8 @@ async function answer(request: Request): Promise<Response> {
       });
       return new Response("held\n");
     }
+    case "/held":
+      return new Response(String(held.length));
     case "/websocket": {
       const { socket, response } = Deno.upgradeWebSocket(request);
       socket.onmessage = ({ data }) => socket.send(data);
@@ -135,8 +137,7 @@ async function hold(url: string, count: number, of: string): Promise<object> {
   const over = new AbortController();
   const failures: string[] = [];
   let answered = 0;
-  await Promise.all(Array.from({ length: count }, async (_, at) => {
-    await new Promise((resolve) => setTimeout(resolve, at * BETWEEN_MS));
+  const one = async () => {
     try {
       const answer = await fetch(`${url}/hold?count=${of}`, { signal: over.signal });
       const text = (await answer.text()).trim();
@@ -146,7 +147,16 @@ async function hold(url: string, count: number, of: string): Promise<object> {
       if (!over.signal.aborted) failures.push(String(error));
       over.abort();
     }
-  }));
+  };
+  const arrived = async () => Number(await (await fetch(`${url}/held`)).text());
+  const before = await arrived();
+  const all: Promise<void>[] = [];
+  while (all.length < count && !over.signal.aborted) {
+    const room = await arrived() - before + MOST_ON_THEIR_WAY - all.length;
+    for (let more = Math.min(room, count - all.length); more > 0; more--) all.push(one());
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await Promise.all(all);
   return { answered, ...(failures.length > 0 ? { failures } : {}) };
 }
 

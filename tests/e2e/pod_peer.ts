@@ -1,6 +1,6 @@
 import { Problem } from "../../lib/base/errors.ts";
 import { NAMESPACE, SERVICE } from "./objects.ts";
-import { must } from "./process.ts";
+import { must, run } from "./process.ts";
 import type { E2eWorld } from "./world.ts";
 
 const IN_POD = "/tmp/mesh-peer";
@@ -15,10 +15,10 @@ export type PodPeer = (...words: (string | number)[]) => Promise<Record<string, 
 export async function peerInPod({ cluster, meshPeer }: E2eWorld): Promise<PodPeer> {
   const pod = ["kubectl", "--kubeconfig", cluster.kubeconfig, "-n", NAMESPACE, "exec", "-i", "deployment/echo"];
   const inPod = (script: string) => [...pod, "-c", "echo", "--", "sh", "-c", script];
-  const copy = inPod(
-    `[ -x ${IN_POD} ] || { cat > ${IN_POD}.part && chmod +x ${IN_POD}.part && mv ${IN_POD}.part ${IN_POD}; }`,
-  );
-  await must(["sh", "-c", 'from=$1; shift; exec "$@" < "$from"', "sh", meshPeer, ...copy]);
+  if ((await run(inPod(`test -x ${IN_POD}`))).code !== 0) {
+    const take = inPod(`cat > ${IN_POD}.part && chmod +x ${IN_POD}.part && mv ${IN_POD}.part ${IN_POD}`);
+    await must(["sh", "-c", 'from=$1; shift; exec "$@" < "$from"', "sh", meshPeer, ...take]);
+  }
   return async (...words) => {
     const command = `ulimit -n $(ulimit -Hn); exec ${IN_POD} ${words.join(" ")}`;
     const text = await must(inPod(command), { timeoutMs: 300_000 });
