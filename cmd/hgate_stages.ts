@@ -3,6 +3,7 @@ import { Problem, reasonOf, UsageError } from "../lib/base/errors.ts";
 import { findProgram } from "../lib/base/find_program.ts";
 import type { Fetch } from "../lib/base/http.ts";
 import { logger } from "../lib/base/log.ts";
+import { untilAborted } from "../lib/base/on_abort.ts";
 import {
   type Controller,
   embeddedGate,
@@ -19,6 +20,7 @@ import {
 import {
   cloudRun,
   findCredentials,
+  gcloudDirectory,
   type GoogleCredentials,
   type IdTokenSource,
   MetadataServer,
@@ -73,10 +75,13 @@ export async function googleOf(
   { environment, fetch }: HgateOutside,
 ): Promise<{ credentials: GoogleCredentials & IdTokenSource; facts: MeshFacts }> {
   const metadata = new MetadataServer({ host: environment["GCE_METADATA_HOST"], fetch });
-  const gcloudDirectory = environment["CLOUDSDK_CONFIG"] ??
-    (environment["HOME"] ? `${environment["HOME"]}/.config/gcloud` : undefined);
   const [credentials, facts] = await Promise.all([
-    findCredentials({ file: settings.googleCredentials, gcloudDirectory, metadata, fetch }),
+    findCredentials({
+      file: settings.googleCredentials,
+      gcloudDirectory: gcloudDirectory(environment),
+      metadata,
+      fetch,
+    }),
     readMeshFacts(settings, metadata).catch((error) => {
       log.warn(`mesh-env gets no facts of the metadata server: ${reasonOf(error)}`);
       return settings;
@@ -196,7 +201,6 @@ export async function statusOf(running: Running): Promise<GateStatus> {
       ...controller?.problems() ?? [],
       ...(inForce?.problem ? [{ object: "the data plane", problem: inForce.problem }] : []),
     ],
-    routesAt: inForce?.at,
     clusterHeardAt: controller?.clusterHeardAt(),
     isLeader: controller?.isLeader() ?? false,
     stats: await gate?.stats().catch(() => undefined),
@@ -213,10 +217,7 @@ function notReady({ isEnding, gate, inForce, controller }: Running): string | un
 
 /** Until a signal, or the end of the data plane. */
 export async function untilEnd(gate: Gate, { first }: Signals): Promise<number> {
-  const signalled = new Promise<number>((resolve) => {
-    if (first.aborted) resolve(0);
-    else first.addEventListener("abort", () => resolve(0), { once: true });
-  });
+  const signalled = untilAborted(first).then(() => 0);
   const lost = gate.ended.then(() => 0, (error) => {
     log.error(`the data plane is lost: ${reasonOf(error)}`);
     return 1;

@@ -1,6 +1,7 @@
 /** The stages of `krun`, each one function; `krun.ts` puts them in a line. */
 import { Problem, UsageError } from "../lib/base/errors.ts";
 import { logger } from "../lib/base/log.ts";
+import { onAbort, untilAborted } from "../lib/base/on_abort.ts";
 import type { App } from "../lib/app/mod.ts";
 import type { Capture, NoCapture } from "../lib/capture/mod.ts";
 import type { Discovery, Outside } from "../lib/cluster/mod.ts";
@@ -43,11 +44,6 @@ export function drainAt(
 /** The rest of what the app said, where nobody hurries. */
 export async function drainRest({ hurry }: Signals, tunnel: TunnelEnd | undefined): Promise<void> {
   await tunnel?.drain(hurry.aborted ? 0 : AFTER_APP_MS);
-}
-
-function onAbort(signal: AbortSignal, run: () => void): void {
-  if (signal.aborted) run();
-  else signal.addEventListener("abort", run, { once: true });
 }
 
 /** What happens to a stage that fails where `MESH_REQUIRED` is false: `alone` stands in for it, loudly. Wrong use is no such failure. */
@@ -170,11 +166,7 @@ export async function untilEnd(
   signals: Signals,
 ): Promise<number> {
   const { first } = signals;
-  const signalled = new Promise<number>((resolve) => {
-    const end = () => resolve((first.reason as Interrupted).signal === "SIGTERM" ? 0 : 130);
-    if (first.aborted) end();
-    else first.addEventListener("abort", end, { once: true });
-  });
+  const signalled = untilAborted(first).then(() => (first.reason as Interrupted).signal === "SIGTERM" ? 0 : 130);
   const proxyEnded = proxy.ended.then((reason) => {
     log.error(`the proxy has ended, so the app does too: ${reason}`);
     return 1;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { canBind } from "./can_bind.ts";
 import { abort, closeAbortLibrary } from "./tcp_abort.ts";
 
 async function pair(listen: string, connect: string): Promise<{ server: Deno.TcpConn; client: Deno.TcpConn }> {
@@ -6,16 +7,6 @@ async function pair(listen: string, connect: string): Promise<{ server: Deno.Tcp
   const connecting = Deno.connect({ hostname: connect, port: (listener.addr as Deno.NetAddr).port });
   const [server, client] = await Promise.all([listener.accept(), connecting]);
   return { server, client };
-}
-
-/** Where this machine has IPv6 at all. */
-function hasIpv6(): boolean {
-  try {
-    Deno.listen({ hostname: "::1", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 for (
@@ -27,7 +18,7 @@ for (
 ) {
   Deno.test({
     name: `abort: the peer reads a reset, and no other connection is touched: ${name}`,
-    ignore: Deno.build.os !== "linux" || (ipv6 && !hasIpv6()),
+    ignore: Deno.build.os !== "linux" || (ipv6 && !canBind("::1")),
     async fn() {
       const pairs = await Promise.all(Array.from({ length: 5 }, () => pair(listen, connect)));
       for (const { server } of pairs.slice(1, 4)) abort(server);

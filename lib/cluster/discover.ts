@@ -3,6 +3,7 @@ import { Problem, reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
 import {
   findCredentials,
+  gcloudDirectory,
   getCluster,
   type GoogleCredentials,
   listClusters,
@@ -234,10 +235,6 @@ async function ownKubeconfig(environment: Outside["environment"]): Promise<strin
   const path = environment["HOME"] ? `${environment["HOME"]}/.kube/config` : undefined;
   const there = path && await Deno.stat(path).then((info) => info.isFile, () => false);
   return there ? path : undefined;
-}
-
-function gcloudDirectory(environment: Outside["environment"]): string | undefined {
-  return environment["CLOUDSDK_CONFIG"] ?? (environment["HOME"] ? `${environment["HOME"]}/.config/gcloud` : undefined);
 }
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {

@@ -8,7 +8,6 @@ const status = (notReady: string | undefined): GateStatus => ({
   engine: "embedded",
   routes: { tunnels: [], istiod: [] },
   problems: [],
-  routesAt: undefined,
   clusterHeardAt: undefined,
   isLeader: false,
   stats: undefined,

@@ -15,8 +15,6 @@ export interface GateStatus {
   engine: string;
   routes: GateRoutes;
   problems: readonly RouteProblem[];
-  /** When the engine last took routes, milliseconds since 1970; `undefined` before the first. */
-  routesAt: number | undefined;
   /** When the cluster was last heard of, milliseconds since 1970. */
   clusterHeardAt: number | undefined;
   /** Whether this replica is the one that writes. */

@@ -21,7 +21,6 @@ const STATUS: GateStatus = {
     }],
   },
   problems: [{ object: "Service prod/bad", problem: "no URL" }],
-  routesAt: 1_000,
   clusterHeardAt: 2_000,
   isLeader: true,
   stats: {

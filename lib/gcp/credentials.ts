@@ -17,7 +17,7 @@ export interface GoogleCredentials {
 export async function findCredentials(options: {
   /** `GOOGLE_APPLICATION_CREDENTIALS`; must be there when given. */
   file?: string | undefined;
-  /** `CLOUDSDK_CONFIG`. @default {"$HOME/.config/gcloud"} */
+  /** {@link gcloudDirectory} of the environment. */
   gcloudDirectory?: string | undefined;
   metadata: MetadataServer;
   fetch?: Fetch | undefined;
@@ -32,6 +32,11 @@ export async function findCredentials(options: {
     accessToken: keptToken(() => metadata.accessToken(), options.now),
     idToken: (audience, asked) => metadata.idToken(audience, asked),
   };
+}
+
+/** Where gcloud keeps its own credentials. */
+export function gcloudDirectory(environment: Readonly<Record<string, string | undefined>>): string | undefined {
+  return environment["CLOUDSDK_CONFIG"] ?? (environment["HOME"] ? `${environment["HOME"]}/.config/gcloud` : undefined);
 }
 
 async function fileCredentials(

@@ -1,5 +1,6 @@
 import { reasonOf } from "../base/errors.ts";
 import { logger } from "../base/log.ts";
+import { untilAborted } from "../base/on_abort.ts";
 import { pause } from "../base/pause.ts";
 import type { RunningProxy } from "./engine.ts";
 
@@ -32,7 +33,7 @@ export async function keepRunning(
   let up = true;
   let isUsed = false;
   const stop = new AbortController();
-  const stopped = aborted(stop.signal);
+  const stopped = untilAborted(stop.signal).then(() => undefined);
   let asked = Promise.withResolvers<string>();
   const following = follow();
 
@@ -115,8 +116,4 @@ export async function keepRunning(
 function restartAfterMs(failures: number): number {
   const fullMs = Math.min(10_000, 200 * 2 ** (failures - 1));
   return fullMs / 2 + (fullMs / 2) * Math.random();
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
 }

@@ -6,11 +6,11 @@ import { type Paths, PROXY_USER } from "../identity/mod.ts";
 import { envoyKeepsTunnelEnds, envoyTunnelOverride, type TunnelOptions } from "../tunnel/mod.ts";
 import type { RunningProxy } from "./engine.ts";
 import { envoyVersion } from "./envoy_version.ts";
+import { canBind } from "../base/can_bind.ts";
 import { findProgram } from "../base/find_program.ts";
 import { instanceIp } from "./instance_ip.ts";
 import { type BootstrapResources, startPilotAgent } from "./pilot_agent.ts";
 import {
-  hasIpv6Loopback,
   parseExtraPorts,
   parseForwards,
   watchWhitebox,
@@ -89,7 +89,7 @@ function whiteboxPlan(settings: Settings, paths: Paths) {
   };
   const extraPorts = parseExtraPorts(settings.whiteboxPorts ?? "");
   return {
-    bootstrap: whiteboxBootstrap({ ...options, port: settings.proxyPort, ipv6: hasIpv6Loopback() }),
+    bootstrap: whiteboxBootstrap({ ...options, port: settings.proxyPort, ipv6: canBind("::1") }),
     async writeInitialFiles() {
       await makeDirectory(options.directory, PROXY_USER);
       await writeInitialFiles(options);

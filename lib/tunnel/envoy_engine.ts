@@ -1,3 +1,5 @@
+import { canBind } from "../base/can_bind.ts";
+import { pause } from "../base/pause.ts";
 import { endProcess, OutputTail } from "../base/child.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import type { TunnelEnd, TunnelEngine, TunnelOptions, TunnelStats } from "./engine.ts";
@@ -25,7 +27,7 @@ async function startEnvoy(envoyPath: string, options: TunnelOptions): Promise<Tu
     admin: { address: { pipe: { path: admin.path, mode: 0o600 } } },
     static_resources: envoyTunnelOverride({
       ...options,
-      ...!options.hostname && !hasIpv6() && { hostname: "0.0.0.0" },
+      ...!options.hostname && !canBind("::") && { hostname: "0.0.0.0" },
     }),
   };
   const config = `${directory}/bootstrap.json`;
@@ -142,17 +144,4 @@ class EnvoyTunnelEnd implements TunnelEnd {
     await this.#output.settle();
     await Deno.remove(this.#directory, { recursive: true }).catch(() => {});
   }
-}
-
-function hasIpv6(): boolean {
-  try {
-    Deno.listen({ hostname: "::", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

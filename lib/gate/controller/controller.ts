@@ -1,5 +1,6 @@
 import { linked } from "../../base/linked.ts";
 import { logger } from "../../base/log.ts";
+import { untilAborted } from "../../base/on_abort.ts";
 import { pause } from "../../base/pause.ts";
 import { reasonOf } from "../../base/errors.ts";
 import { type Followed, keepLease, type KubeClient, type Lease } from "../../kube/mod.ts";
@@ -72,7 +73,7 @@ export function startController(options: ControllerOptions): Controller {
   });
 
   const route = async () => {
-    await Promise.race([Promise.all(all(sets).map(({ synced }) => synced)), aborted(ending.signal)]);
+    await Promise.race([Promise.all(all(sets).map(({ synced }) => synced)), untilAborted(ending.signal)]);
     while (!ending.signal.aborted) {
       changed.clear();
       const found = routesOf(sets.objects(), { ...options, vouched: options.vouched });
@@ -100,7 +101,10 @@ export function startController(options: ControllerOptions): Controller {
       const services = cloudRun && new KeptServices(cloudRun, cloudRun.kept);
       const registration = services &&
         new AutoRegistration({ kube, services, defaults, clusterDomain: options.clusterDomain });
-      await Promise.race([Promise.all([...all(sets), ...all(writes)].map(({ synced }) => synced)), aborted(signal)]);
+      await Promise.race([
+        Promise.all([...all(sets), ...all(writes)].map(({ synced }) => synced)),
+        untilAborted(signal),
+      ]);
       for (let failures = 0; !signal.aborted;) {
         wake.clear();
         const again = linked(signal);
@@ -172,13 +176,6 @@ const all = (sets: RouteSets | WriteSets): readonly Followed[] => sets.all;
 /** `us-central1` of a region or of one of its zones, `us-central1-a`. */
 export function regionOf(location: string | undefined): string | undefined {
   return location?.replace(/^([a-z]+-[a-z]+\d+)-[a-z]$/, "$1");
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 /** Something happened since the last look. */

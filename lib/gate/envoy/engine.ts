@@ -1,3 +1,4 @@
+import { canBind } from "../../base/can_bind.ts";
 import { Problem, reasonOf } from "../../base/errors.ts";
 import { pause } from "../../base/pause.ts";
 import type { Gate, GateEngine, GateOptions, GateRoutes, GateStats } from "../route.ts";
@@ -107,7 +108,7 @@ async function controlPlane(
 ): Promise<[ControlPlane, EnvoyAdmin]> {
   const admin = new EnvoyAdmin(place.adminPath);
   const roots = await writeRoots(directory, options.frontEndRoots);
-  const hostname = options.hostname ?? (hasIpv6() ? "::" : "0.0.0.0");
+  const hostname = options.hostname ?? (canBind("::") ? "::" : "0.0.0.0");
   const listeners = {
     ports: options.ports,
     hostname,
@@ -244,13 +245,4 @@ export class EnvoyGate implements Gate {
 async function endedOf(child: EnvoyChild): Promise<never> {
   await child.firstEnd;
   throw new Error("Envoy ended at its start");
-}
-
-function hasIpv6(): boolean {
-  try {
-    Deno.listen({ hostname: "::", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
 }

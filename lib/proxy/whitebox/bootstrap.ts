@@ -8,7 +8,7 @@ import { DEFAULT_PROXY_PORT, RESOURCES, STATES, TCP_CLUSTER_STATE, typeUrl } fro
 export interface WhiteboxOptions {
   /** Port of the HTTP proxy on the loopback addresses. @default {15007} */
   port?: number;
-  /** Whether to listen on ::1 too; a container without IPv6 can't ({@link hasIpv6Loopback}). @default {false} */
+  /** Whether to listen on ::1 too; a container without IPv6 can't (`canBind`). @default {false} */
   ipv6?: boolean;
   /**
    * Absolute path of a directory for the files that Envoy reads routes from. It may be read and written by Envoy's user only; nothing else lies in it.

@@ -5,7 +5,6 @@ export { type BootstrapPart, whiteboxBootstrap, type WhiteboxOptions } from "./b
 export { parseExtraPorts } from "./extra_ports.ts";
 export { type Forward, parseForwards } from "./forward.ts";
 export { learnPorts, type MeshPorts, type ServiceKind } from "./learn.ts";
-export { hasIpv6Loopback } from "./loopback.ts";
 export { DEFAULT_PROXY_PORT } from "./names.ts";
 export { type WatchOptions, watchWhitebox, type WhiteboxWatch } from "./watch.ts";
 export { type FileOptions, writeInitialFiles } from "./whitebox_files.ts";
