@@ -118,10 +118,15 @@ Deno.test({
       };
       await many(1_000, short);
       await many(3_000, junk);
-      const before = await settledBytes(gate);
-      await many(1_500, short);
-      await many(5_000, junk);
-      const grown = await settledBytes(gate) - before;
-      assert.ok(grown < 16 * MIB, `grew by ${(grown / MIB).toFixed(1)} MiB`);
+      // What is left behind is left in every round; what the allocator takes, for pools and fragments, comes once.
+      const rounds: number[] = [];
+      while (rounds.length < 5 && rounds.every((grown) => grown >= 16 * MIB)) {
+        const before = await settledBytes(gate);
+        await many(1_500, short);
+        await many(5_000, junk);
+        rounds.push(await settledBytes(gate) - before);
+      }
+      const grown = Math.min(...rounds);
+      assert.ok(grown < 16 * MIB, `grew by ${rounds.map((bytes) => (bytes / MIB).toFixed(1)).join(", ")} MiB`);
     }),
 });
