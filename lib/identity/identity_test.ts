@@ -196,13 +196,13 @@ Deno.test("renewal: between 60% and two thirds of any life, a second at least", 
   assert.equal(renewAfterMs({ issuedAt: 5, expiresAt: 0 }), 1_000);
 });
 
-Deno.test("back-off: doubled from a second to a minute, at least half of it", () => {
+Deno.test("back-off: doubled from a second to a quarter of a minute, at least half of it", () => {
   assert.deepEqual([1, 2, 3, 7, 50].map((failures) => backOffMs(failures, () => 1)), [
     1_000,
     2_000,
     4_000,
-    60_000,
-    60_000,
+    15_000,
+    15_000,
   ]);
   assert.equal(backOffMs(1, () => 0), 500);
 });

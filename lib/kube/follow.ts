@@ -1,6 +1,7 @@
 import { HttpError } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import { pause } from "../base/pause.ts";
+import { backOffMs } from "../base/renewal.ts";
 import type { KubeClient } from "./client.ts";
 import { AnyObject, asObject, keyOf, type KubeObject, pathOf } from "./objects.ts";
 import { describeSelection, GoneError, queryOf, type Selection, watch } from "./watch.ts";
@@ -17,10 +18,8 @@ export interface FollowOptions {
   pageSize?: number;
   /** A watch is asked to end after this long, spread by as much as half. @default {120} */
   watchSeconds?: number;
-  /** First wait after trouble, doubled up to {@link longestWaitMs}, each spread by half. @default {500} */
+  /** First wait after trouble, doubled as {@link backOffMs} says. @default {500} */
   firstWaitMs?: number;
-  /** @default {30000} */
-  longestWaitMs?: number;
   random?: () => number;
   now?: () => number;
 }
@@ -52,7 +51,7 @@ const SHORTEST_WATCH_MS = 1_000;
 
 /** Keeps a set of objects equal to the server's: list, then watch from there; 410 lists again, all else tries again with back-off. */
 export function follow(kube: KubeClient, selection: Selection, options: FollowOptions = {}): Followed {
-  const { watchSeconds = 120, firstWaitMs = 500, longestWaitMs = 30_000, random = Math.random } = options;
+  const { watchSeconds = 120, firstWaitMs = 500, random = Math.random } = options;
   const { keep = withoutManagedFields, now = Date.now, onChange = () => {} } = options;
   const ending = new AbortController();
   const { promise: synced, resolve: haveList } = Promise.withResolvers<void>();
@@ -104,7 +103,7 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
         if (ending.signal.aborted) return;
         if (error instanceof GoneError) version = undefined;
         const asked = error instanceof HttpError ? error.retryAfterMs ?? 0 : 0;
-        const backOff = Math.min(firstWaitMs * 2 ** failures++, longestWaitMs) * (0.5 + random());
+        const backOff = backOffMs(++failures, random, firstWaitMs);
         status.trouble = (error as Error).message;
         options.onTrouble?.(error as Error, Math.max(asked, backOff));
         await pause(Math.max(asked, backOff), ending.signal).catch(() => {});

@@ -9,6 +9,7 @@ import {
 import { runService } from "../emulators/cloud_run.ts";
 import type { Container } from "./container.ts";
 import { PROJECT } from "./google.ts";
+import { gatePods } from "./gate_metrics.ts";
 import { HGATE_NAMESPACE } from "./hgate.ts";
 import { NAMESPACE, SERVICE } from "./objects.ts";
 import { eventually } from "./process.ts";
@@ -32,7 +33,12 @@ export async function gateController(world: E2eWorld, krun: Container, step: Ste
     await cluster.remove(...objects);
     try {
       await eventually("a closed port", async () => await isAnswered(gateAddress, name) ? undefined : true);
-      assert.doesNotMatch(await routes(), new RegExp(SERVICE));
+      for (const { name: replica } of await gatePods(cluster)) { // each hears of it by a watch of its own
+        await eventually(`a table without it at ${replica}`, async () => {
+          const { stdout } = await cluster.exec(HGATE_NAMESPACE, `pod/${replica}`, "hgate", "hgate", "routes");
+          return stdout.includes("KIND") && !stdout.includes(SERVICE) ? true : undefined;
+        });
+      }
     } finally {
       await cluster.apply(...objects);
     }

@@ -75,7 +75,6 @@ Deno.test("kube: a watch that breaks, answers with an error or with rubbish is t
   );
   await using followed = follow(kube, selection, {
     firstWaitMs: 4,
-    longestWaitMs: 16,
     random: () => 0.5,
     onTrouble: (error, waitMs) => {
       troubles.push(error.message.split("got: ").at(-1)!.split("\n")[0]!);
@@ -91,7 +90,7 @@ Deno.test("kube: a watch that breaks, answers with an error or with rubbish is t
   assert.match(troubles[2]!, /metadata\.name: expected string/);
   assert.match(troubles[3]!, /no JSON/);
   assert.match(troubles[4]!, /ended at once/);
-  assert.deepEqual(waits, [4, 8, 16, 16, 16]);
+  assert.deepEqual(waits, [3, 6, 12, 24, 48]);
   assert.equal(followed.status().trouble, undefined);
 });
 
