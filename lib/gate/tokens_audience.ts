@@ -120,7 +120,7 @@ export class AudienceToken implements Disposable {
     if (this.#stop.signal.aborted) return;
     const { now, random, fetched } = this.context;
     this.#problem = error;
-    const waitMs = backOffMs(++this.#failures, random);
+    const waitMs = backOffMs(++this.#failures, { random });
     this.#nextTryAt = now() + waitMs;
     this.#plan(waitMs);
     fetched(this.audience, error);

@@ -2,7 +2,7 @@ import { writeAtomically } from "../base/atomic_file.ts";
 import { reasonOf } from "../base/errors.ts";
 import { type Later, later } from "../base/later.ts";
 import { logger } from "../base/log.ts";
-import { backOffMs, renewAfterMs } from "../base/renewal.ts";
+import { backOffMs, renewAfterMs, SOON_AGAIN_MS } from "../base/renewal.ts";
 import type { ServiceAccountToken } from "../kube/mod.ts";
 import { PROXY_USER } from "./paths.ts";
 
@@ -70,7 +70,7 @@ export async function keepToken(options: KeepTokenOptions): Promise<KeptToken> {
       const state = leftMs > 0
         ? `the old one is good for ${Math.round(leftMs / 1_000)} s more`
         : "the old one has ended";
-      const waitMs = backOffMs(failures, options.random);
+      const waitMs = backOffMs(failures, { longestMs: SOON_AGAIN_MS, random: options.random });
       const text = `token for ${current.audience} not renewed (${state}), next try in ${Math.round(waitMs)} ms: ${
         reasonOf(error)
       }`;

@@ -1,7 +1,7 @@
 import { HttpError } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import { pause } from "../base/pause.ts";
-import { backOffMs } from "../base/renewal.ts";
+import { backOffMs, SOON_AGAIN_MS } from "../base/renewal.ts";
 import type { KubeClient } from "./client.ts";
 import { AnyObject, asObject, keyOf, type KubeObject, pathOf } from "./objects.ts";
 import { describeSelection, GoneError, queryOf, type Selection, watch } from "./watch.ts";
@@ -103,7 +103,7 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
         if (ending.signal.aborted) return;
         if (error instanceof GoneError) version = undefined;
         const asked = error instanceof HttpError ? error.retryAfterMs ?? 0 : 0;
-        const backOff = backOffMs(++failures, random, firstWaitMs);
+        const backOff = backOffMs(++failures, { firstMs: firstWaitMs, longestMs: SOON_AGAIN_MS, random });
         status.trouble = (error as Error).message;
         options.onTrouble?.(error as Error, Math.max(asked, backOff));
         await pause(Math.max(asked, backOff), ending.signal).catch(() => {});
