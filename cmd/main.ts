@@ -4,6 +4,7 @@ import { logger, setUpLogging } from "../lib/base/log.ts";
 import { warmUpTls } from "../lib/base/warm_up.ts";
 import { VERSION } from "../lib/base/version.ts";
 import { environmentLayers, flagLayer, resolve, resolveTable } from "../lib/settings/mod.ts";
+import { ADMIN_NAMES, type AdminName } from "./admin_names.ts";
 import { captureVariables } from "./capture_variables.ts";
 import { krunHelp, parseKrunArguments } from "./arguments.ts";
 import { invokedAs } from "./invoked_as.ts";
@@ -18,7 +19,10 @@ Usage:
   cloud-run-mesh hgate routes                            print what a running gate knows
   cloud-run-mesh --version
 
-Invoked by the name krun or hgate (a link or copy), it is that command.
+For administrators (each has --help, --dry-run and --output json):
+${Object.entries(ADMIN_NAMES).map(([name, does]) => `  cloud-run-mesh ${name.padEnd(20)} ${does}`).join("\n")}
+
+Invoked by a command's name (a link or copy), it is that command.
 `;
 
 /** Whether what reads standard error expects a JSON object a line. */
@@ -27,7 +31,13 @@ let jsonLogs = false;
 let speaker = "cloud-run-mesh";
 
 type Command = (args: readonly string[]) => Promise<number>;
-const COMMANDS: Readonly<Record<string, Command>> = { krun: runKrun, hgate: runHgate };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  krun: runKrun,
+  hgate: runHgate,
+  ...Object.fromEntries(
+    (Object.keys(ADMIN_NAMES) as AdminName[]).map((name) => [name, (args: readonly string[]) => runAdmin(name, args)]),
+  ),
+};
 /** Names that the executable answers to when it is linked or copied to them. */
 const NAMES = Object.keys(COMMANDS);
 
@@ -94,6 +104,14 @@ async function runHgate(args: readonly string[]): Promise<number> {
   }
   const { hgate } = await import("./hgate.ts");
   return await hgate(settings, { environment });
+}
+
+async function runAdmin(name: AdminName, args: readonly string[]): Promise<number> {
+  const environment = Deno.env.toObject();
+  const debug = environment["MESH_DEBUG"] !== undefined;
+  await logAs({ debug, logFormat: "text" }, { quiet: true, environment });
+  const { admin } = await import("./admin.ts");
+  return await admin(name, args, { environment, print });
 }
 
 /** Sets up the log; @param quiet for commands whose output is for people: warnings only, and an error in words */

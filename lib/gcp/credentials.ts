@@ -9,6 +9,8 @@ import type { MetadataServer } from "./metadata.ts";
 export interface GoogleCredentials {
   /** For people: `metadata server 169.254.169.254`, `/path/key.json`. */
   readonly origin: string;
+  /** They are a person's, and belong to no project. @default {false} */
+  readonly isPersonal?: boolean;
   /** A token with at least a minute of life left; cached until then, one request at a time. */
   accessToken(): Promise<Secret>;
 }
@@ -47,6 +49,7 @@ async function fileCredentials(
   const origin = `${path} (${type})`;
   return {
     origin,
+    isPersonal: type === "authorized_user",
     accessToken: keptToken(fetchToken, options.now),
     async idToken(audience, { signal } = {}) {
       return readIdToken(await fetchIdToken(audience, signal), audience, `get an ID token by ${origin}`, options.now);

@@ -1,7 +1,18 @@
 /** The Google APIs that krun asks: who this instance is, for a token, for clusters and labels. */
 export { findCredentials, gcloudDirectory, type GoogleCredentials } from "./credentials.ts";
+export { type GcloudConfig, readGcloudConfig } from "./gcloud_config.ts";
 export { getCluster, type GkeCluster, listClusters } from "./gke.ts";
 export { type IdToken, type IdTokenSource } from "./id_token.ts";
 export { type AccessToken, MetadataServer } from "./metadata.ts";
+export {
+  editPolicy,
+  hasMember,
+  Policy,
+  POLICY_VERSION,
+  type PolicyStore,
+  withMember,
+  withoutMember,
+} from "./policy.ts";
 export { projectLabels } from "./projects.ts";
+export { type GoogleCall, googleCall, type GoogleRest, pathOf } from "./rest.ts";
 export { cloudRun, type CloudRunApi, type RunOptions, type RunService } from "./run.ts";

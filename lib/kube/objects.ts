@@ -53,12 +53,17 @@ export const RESOURCES = {
   Event: core("Event", "events"),
   Namespace: { ...core("Namespace", "namespaces"), namespaced: false },
   Service: core("Service", "services"),
+  ServiceAccount: core("ServiceAccount", "serviceaccounts"),
+  Role: { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", resource: "roles" },
+  RoleBinding: { apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", resource: "rolebindings" },
+  HTTPRoute: { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", resource: "httproutes" },
   DestinationRule: istio("DestinationRule", "destinationrules"),
   PeerAuthentication: istio("PeerAuthentication", "peerauthentications", "security"),
   ServiceEntry: istio("ServiceEntry", "serviceentries"),
   Sidecar: istio("Sidecar", "sidecars"),
   VirtualService: istio("VirtualService", "virtualservices"),
   WorkloadEntry: istio("WorkloadEntry", "workloadentries"),
+  WorkloadGroup: istio("WorkloadGroup", "workloadgroups"),
   Lease: { apiVersion: "coordination.k8s.io/v1", kind: "Lease", resource: "leases" },
 } as const satisfies Record<string, Resource>;
 

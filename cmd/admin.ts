@@ -1,0 +1,105 @@
+import { reasonOf } from "../lib/base/errors.ts";
+import { linked } from "../lib/base/linked.ts";
+import { redact } from "../lib/base/secret.ts";
+import {
+  type AdminContext,
+  adminContext,
+  documentOf,
+  endText,
+  exitCodeOf,
+  type OutputFormat,
+  runPlan,
+} from "../lib/admin/mod.ts";
+import {
+  type AdminArguments,
+  adminHelp,
+  CHANGING_FLAGS,
+  parseAdminArguments,
+  SHARED_FLAGS,
+} from "./admin_arguments.ts";
+import type { AdminCommand, LookingCommand } from "./admin_command.ts";
+import type { AdminName } from "./admin_names.ts";
+import { Interrupted, listenForSignals } from "./signals.ts";
+import { terminalWitness } from "./terminal_witness.ts";
+
+const DEFAULT_TIMEOUT_MS = 300_000;
+
+type Loaded = Promise<AdminCommand | LookingCommand>;
+
+/** Each is loaded when it is run. */
+const ADMIN_COMMANDS: Readonly<Partial<Record<AdminName, () => Loaded>>> = {};
+
+export interface AdminOutside {
+  environment: Readonly<Record<string, string>>;
+  print: (text: string) => void;
+}
+
+/**
+ * Runs an admin command: plan → show → ask → apply → verify → report.
+ * @returns the exit code
+ */
+export async function admin(name: AdminName, args: readonly string[], outside: AdminOutside): Promise<number> {
+  const command = await ADMIN_COMMANDS[name]!();
+  const flags = { ...command.flags, ...("plan" in command ? CHANGING_FLAGS : {}), ...SHARED_FLAGS };
+  const parsed = parseAdminArguments({ ...command, flags }, args);
+  if (parsed.is("help")) {
+    outside.print(adminHelp({ ...command, flags }));
+    return 0;
+  }
+  using signals = listenForSignals(false);
+  using ending = linked(signals.first);
+  using context = adminContext({
+    project: parsed.text("project"),
+    region: parsed.text("region"),
+    cluster: parsed.text("cluster"),
+    location: parsed.text("location"),
+    context: parsed.text("context"),
+  }, outside);
+  const output = (parsed.text("output") ?? "text") as OutputFormat;
+  const witness = terminalWitness({
+    isForPeople: output === "text",
+    isAgreed: parsed.is("yes"),
+    print: (text) => outside.print(redact(text)),
+  });
+  try {
+    if ("look" in command) {
+      const { progress } = witness;
+      return await command.look(parsed, context, { signal: ending.signal, print: outside.print, progress });
+    }
+    return await change(command, parsed, context, { output, witness, signal: ending.signal, print: outside.print });
+  } catch (error) {
+    if (signals.first.aborted) throw signals.first.reason;
+    throw error;
+  } finally {
+    witness.end();
+  }
+}
+
+async function change(
+  command: AdminCommand,
+  args: AdminArguments,
+  context: AdminContext,
+  { output, witness, signal, print }: {
+    output: OutputFormat;
+    witness: ReturnType<typeof terminalWitness>;
+    signal: AbortSignal;
+    print: (text: string) => void;
+  },
+): Promise<number> {
+  const timeoutMs = args.durationMs("timeout") ?? DEFAULT_TIMEOUT_MS;
+  const plan = await command.plan(args, context, { signal, timeoutMs, progress: witness.progress });
+  const outcome = await runPlan(plan, {
+    command: [command.name, ...args.words].join(" "),
+    isDryRun: args.is("dry-run"),
+    signal,
+    witness,
+  });
+  witness.end();
+  print(redact(output === "text" ? endText(outcome) : await documentOf(outcome, output)));
+  if (signal.aborted) return signal.reason instanceof Interrupted ? signal.reason.exitCode : fail(signal.reason);
+  return exitCodeOf(outcome);
+}
+
+function fail(reason: unknown): never {
+  throw new Error(reasonOf(reason));
+}

@@ -1,0 +1,25 @@
+import type { AdminContext, Plan } from "../lib/admin/mod.ts";
+import type { AdminArguments, AdminUsage } from "./admin_arguments.ts";
+
+/** What a command is made of that plans, asks and does; `cmd/admin.ts` does the rest, alike for all. */
+export interface AdminCommand extends AdminUsage {
+  /**
+   * Reads what is there and says what to do; changes nothing.
+   * @param timing `timeoutMs` for each thing that is waited for, `progress` is told what that is
+   */
+  plan(
+    args: AdminArguments,
+    context: AdminContext,
+    timing: { signal: AbortSignal; timeoutMs: number; progress: (text: string) => void },
+  ): Promise<Plan>;
+}
+
+/** What a command is made of that only looks, and prints by itself. */
+export interface LookingCommand extends AdminUsage {
+  /** @returns the exit code */
+  look(
+    args: AdminArguments,
+    context: AdminContext,
+    outside: { signal: AbortSignal; print: (text: string) => void; progress: (text: string) => void },
+  ): Promise<number>;
+}

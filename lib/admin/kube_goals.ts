@@ -1,0 +1,104 @@
+import { HttpError } from "../base/http.ts";
+import {
+  apply,
+  ConflictError,
+  FIELD_MANAGER,
+  get,
+  type Kind,
+  type KubeClient,
+  type KubeObject,
+  nameOf,
+  remove,
+  RESOURCES,
+} from "../kube/mod.ts";
+import { MANAGED_BY, MANAGED_BY_US } from "../registration/mod.ts";
+import { differencesOf } from "./difference.ts";
+import type { Change, Goal } from "./step.ts";
+
+/**
+ * The fields of `object` hold, by server-side apply; the difference is what the server's own dry run would make of it.
+ * @throws {ConflictError} another manager holds one of the fields and wants it otherwise, without `force`
+ */
+export function kubeObject(kube: KubeClient, object: KubeObject, { force = false } = {}): Goal {
+  return {
+    subject: nameOf(object),
+    async plan(signal) {
+      const { namespace, name } = object.metadata;
+      const before = await get(kube, RESOURCES[object.kind as Kind], namespace, name, signal);
+      const after = await dryRun(kube, object, { force, signal, isNew: before === undefined });
+      const differences = differencesOf(before && comparable(before), comparable(after));
+      if (differences.length === 0 && before && holds(before)) return undefined;
+      return {
+        action: before ? "update" : "create",
+        differences,
+        apply: async (signal) => void await apply(kube, object, { force, signal }),
+      };
+    },
+  };
+}
+
+/** What the object would be. In a namespace that is not there yet (the plan makes it) that is the object itself. */
+async function dryRun(
+  kube: KubeClient,
+  object: KubeObject,
+  { force, signal, isNew }: { force: boolean; signal: AbortSignal; isNew: boolean },
+): Promise<KubeObject> {
+  try {
+    return await apply(kube, object, { dryRun: true, force, signal });
+  } catch (error) {
+    const isNoNamespace = isNew && error instanceof HttpError && !(error instanceof ConflictError) &&
+      error.status === 404;
+    if (isNoNamespace) return object;
+    throw error;
+  }
+}
+
+/**
+ * The object is gone, if this program made it (it carries our label); one that a person made is left, and only the fields that this
+ * program set are taken off it.
+ */
+export function kubeObjectGone(
+  kube: KubeClient,
+  { kind, metadata: { namespace, name } }: Pick<KubeObject, "kind" | "metadata">,
+): Goal {
+  const resource = RESOURCES[kind as Kind];
+  return {
+    subject: nameOf({ kind, metadata: { name, ...(namespace ? { namespace } : {}) } }),
+    async plan(signal): Promise<Change | undefined> {
+      const seen = await get(kube, resource, namespace, name, signal);
+      if (!seen) return undefined;
+      if (seen.metadata.labels?.[MANAGED_BY] === MANAGED_BY_US) {
+        return {
+          action: "delete",
+          differences: differencesOf(comparable(seen), undefined),
+          apply: async (signal) => void await remove(kube, seen, signal),
+        };
+      }
+      if (!holds(seen)) return undefined;
+      const { uid } = seen.metadata; // not one that was made anew since
+      const metadata = { name, ...(namespace ? { namespace } : {}), ...(uid ? { uid } : {}) };
+      const bare = { apiVersion: resource.apiVersion, kind, metadata };
+      const after = await apply(kube, bare, { dryRun: true, signal });
+      return {
+        action: "update",
+        differences: differencesOf(comparable(seen), comparable(after)),
+        apply: async (signal) => void await apply(kube, bare, { signal }),
+      };
+    },
+  };
+}
+
+/** Whether fields of it are ours by an earlier apply. */
+function holds(object: KubeObject): boolean {
+  return object.metadata.managedFields?.some(({ manager, operation }) =>
+    manager === FIELD_MANAGER && operation === "Apply"
+  ) ?? false;
+}
+
+/** Without what the server writes by itself at every change. */
+function comparable(object: KubeObject): Record<string, unknown> {
+  const { status: _, ...rest } = object;
+  const { managedFields: _fields, resourceVersion: _version, uid: _uid, ...metadata } = object.metadata;
+  const { generation: _generation, creationTimestamp: _created, ...kept } = metadata as Record<string, unknown>;
+  return { ...rest, metadata: kept };
+}

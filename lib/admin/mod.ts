@@ -1,0 +1,8 @@
+/** What an administrator asks for, as plans: what is there, what should be, the steps from one to the other, and back. */
+export { type AdminContext, adminContext, type GoogleApiName, type Whereabouts } from "./context.ts";
+export { differencesOf } from "./difference.ts";
+export { kubeObject, kubeObjectGone } from "./kube_goals.ts";
+export { hasFailed, type Outcome, type StepOutcome } from "./outcome.ts";
+export { documentOf, endText, exitCodeOf, type OutputFormat, planText } from "./report.ts";
+export { runPlan, type Witness } from "./run_plan.ts";
+export { type Change, type Check, type Difference, type Goal, isGoal, type Plan, type Step } from "./step.ts";

@@ -1,0 +1,83 @@
+import { type Fetch, request } from "../base/http.ts";
+import { parseAs } from "../base/json.ts";
+import type { GoogleCredentials } from "./credentials.ts";
+import type * as v from "valibot";
+
+/** One of Google's REST APIs and who asks it. */
+export interface GoogleRest {
+  credentials: GoogleCredentials;
+  /** @default Google's own */
+  endpoint?: string | undefined;
+  fetch?: Fetch | undefined;
+}
+
+export interface GoogleCall {
+  /** The start of every error message: `create service account k8s-shop in project p1`. */
+  what: string;
+  /** `run.googleapis.com` */
+  api: string;
+  /** The project that is charged for the call and in which the API has to be enabled. */
+  project: string;
+  /** `v1/projects/p1/serviceAccounts`, its parts encoded. */
+  path: string;
+  /** @default {"GET"} */
+  method?: "GET" | "POST" | "PATCH" | "DELETE";
+  json?: unknown;
+  /** What the caller needs, for a 403: `iam.serviceAccounts.create`, which role has it is said by Google's own page. */
+  permission: string;
+  /** Of each try. @default {15000} */
+  timeoutMs?: number;
+  /**
+   * Tries in all. A request that changes something is not repeated after silence by who cannot take it twice: then 1.
+   * @default {4}
+   */
+  tries?: number;
+  /** What to do about a status, before the general advice. */
+  fix?: (status: number, answer: string) => string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Path segments of a resource name, each encoded. */
+export function pathOf(...segments: readonly string[]): string {
+  return segments.map(encodeURIComponent).join("/");
+}
+
+/**
+ * One call; the answer's form is checked.
+ * @throws {HttpError} an answer that is not 2xx  {UnreachableError} none  {Problem} one of another form
+ */
+export async function googleCall<S extends v.GenericSchema>(
+  schema: S,
+  call: GoogleCall,
+  { credentials, endpoint, fetch }: GoogleRest,
+): Promise<v.InferOutput<S>> {
+  const { what, api, project, path, method = "GET", json, signal, tries, timeoutMs = 15_000 } = call;
+  const url = new URL(path, endpoint || `https://${api}/`).href;
+  const { text } = await request(url, {
+    what,
+    method,
+    json,
+    signal,
+    tries,
+    timeoutMs,
+    fetch,
+    headers: {
+      authorization: `Bearer ${(await credentials.accessToken()).reveal()}`,
+      // A person's credentials belong to no project of their own: https://cloud.google.com/docs/quotas/set-quota-project
+      ...(credentials.isPersonal ? { "x-goog-user-project": project } : {}),
+    },
+    fix: (status, answer) => call.fix?.(status, answer) ?? fixFor(status, answer, call),
+  });
+  return parseAs(schema, text, `${what} (${method} ${url.split("?")[0]})`);
+}
+
+function fixFor(status: number, answer: string, { api, project, permission }: GoogleCall): string | undefined {
+  if (status === 403 && /SERVICE_DISABLED|has not been used|is disabled/.test(answer)) {
+    return `gcloud services enable ${api} --project ${project}`;
+  }
+  if (status === 403) return `grant the account ${permission} in project ${project}, by a role that holds it`;
+  if (status === 401) {
+    return "the access token was refused: gcloud auth application-default login, and check the machine's clock";
+  }
+  return undefined;
+}
