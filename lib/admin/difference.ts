@@ -13,14 +13,21 @@ export function differencesOf(from: unknown, to: unknown, path = ""): Difference
   if (isList(from) && from.length > 0 && to === undefined) return differencesOf(from, [], path);
   if ((isObject(from) || from === undefined) && isObject(to) && Object.keys(to).length > 0) {
     const before = from ?? {};
-    const gone = Object.keys(before).filter((key) => !(key in to));
-    return [...Object.keys(to), ...gone].flatMap((key) => differencesOf(before[key], to[key], join(path, key)));
+    const gone = Object.keys(before).filter((key) => !Object.hasOwn(to, key));
+    return [...Object.keys(to), ...gone].flatMap((key) =>
+      differencesOf(own(before, key), own(to, key), join(path, key))
+    );
   }
   if (isObject(from) && to === undefined && Object.keys(from).length > 0) {
     return Object.keys(from).flatMap((key) => differencesOf(from[key], undefined, join(path, key)));
   }
   if (isSame(from, to)) return [];
   return [{ path, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }];
+}
+
+/** Not what every object has, as `constructor`. */
+function own(object: Record<string, unknown>, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
 /** `a.b`; `a["b.c"]` where the name would be read as two. */

@@ -26,7 +26,7 @@ export function planText({ steps, warnings, command }: Outcome): string {
 
 /** How it ended, for people. */
 export function endText(outcome: Outcome): string {
-  const { steps, next, isDryRun, command } = outcome;
+  const { steps, next, isDryRun } = outcome;
   const inState = (wanted: StepOutcome["state"]) => steps.filter(({ state }) => state === wanted);
   if (isDryRun) return "dry run: nothing was changed\n";
   const failed = inState("failed");
@@ -37,7 +37,7 @@ export function endText(outcome: Outcome): string {
       ...failed.map(({ subject, detail }) => `failed: ${subject}\n  ${indented(detail ?? "", 2)}`),
       `done before that: ${listOf(done)}`,
       `not done: ${listOf(notDone)}`,
-      `run it again to complete it: ${command}`,
+      "run the same again to complete it",
     ].join("\n") + "\n";
   }
   if (notDone.length > 0) return "nothing was changed\n";

@@ -57,7 +57,11 @@ export async function runPlan({ steps, warnings = [], next = [] }: Plan, options
       end(told);
     } catch (error) {
       told.state = "failed";
-      told.detail = signal.aborted ? `interrupted: ${reasonOf(signal.reason)}` : reasonOf(error);
+      told.detail = signal.aborted
+        ? `interrupted: ${reasonOf(signal.reason)}`
+        : error instanceof Problem
+        ? error.message
+        : reasonOf(error);
       end(told);
       for (const later of outcome.steps.slice(at + 1)) if (later.state === "planned") later.state = "not done";
       return outcome;
