@@ -16,3 +16,4 @@ export {
 export { projectLabels } from "./projects.ts";
 export { type GoogleCall, googleCall, type GoogleRest, pathOf } from "./rest.ts";
 export { cloudRun, type CloudRunApi, type RunOptions, type RunService } from "./run.ts";
+export { RUN_INVOKER, runServicePolicy } from "./run_policy.ts";

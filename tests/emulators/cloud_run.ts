@@ -1,9 +1,10 @@
 /**
- * The Cloud Run Admin API, run.googleapis.com: get and list services.
+ * The Cloud Run Admin API, run.googleapis.com: get and list services, their IAM policies.
  *
  * Wire facts: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
  */
 import type { AccessTokens } from "./access_tokens.ts";
+import { policyMethods, ServicePolicies } from "./cloud_run_policy.ts";
 import { type GoogleApi, googleError, startGoogleApi } from "./google_api.ts";
 import { type EmulatedAnswer, jsonAnswer } from "./http_server.ts";
 
@@ -38,6 +39,7 @@ export interface CloudRunState {
 
 export interface CloudRunEmulator extends GoogleApi {
   state: CloudRunState;
+  policies: ServicePolicies;
 }
 
 /** A service that serves, with both forms of its URL, as Cloud Run makes it from `gcloud run deploy --use-http2`. */
@@ -82,7 +84,9 @@ export async function startCloudRun(
     pageSize: 100,
     ...given,
   };
+  const policies = new ServicePolicies();
   const api = await startGoogleApi(accessTokens, [
+    ...policyMethods(policies, (name) => state.services.some((service) => service.name === name)),
     {
       method: "GET",
       path: /^\/v2\/projects\/([^/]+)\/locations\/([^/]+)\/services\/([^/:]+)$/,
@@ -118,7 +122,7 @@ export async function startCloudRun(
       },
     },
   ]);
-  return { ...api, state };
+  return { ...api, state, policies };
 }
 
 function refused(
