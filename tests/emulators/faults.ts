@@ -31,6 +31,8 @@ export interface RequestRecord {
   at: number;
   /** Who the caller turned out to be; undefined when not authenticated, or cut off by a fault. */
   user?: string;
+  /** What the caller had to be allowed, in the order in which it was looked at. */
+  permissions?: readonly string[];
   /** The status answered, or the fault's action; undefined as long as the request is in progress. */
   outcome?: number | "reset" | "hang";
 }

@@ -30,7 +30,7 @@ export function googleErrorBody(code: number, message: string, details: object[]
   return JSON.stringify({ error: { code, message, status, ...(details.length > 0 ? { details } : {}) } });
 }
 
-/** An error answer; `reason` becomes an ErrorInfo in `details`. */
+/** An error answer; `reason` becomes an ErrorInfo in `details`. 409 with another status than ABORTED: {@link alreadyExists}. */
 export function googleError(code: number, message: string, reason?: string): EmulatedAnswer {
   const info = { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason, domain: "googleapis.com" };
   return {
@@ -38,6 +38,12 @@ export function googleError(code: number, message: string, reason?: string): Emu
     headers: { "content-type": "application/json; charset=UTF-8" },
     body: googleErrorBody(code, message, reason === undefined ? [] : [info]),
   };
+}
+
+/** 409 for a name that is taken, https://cloud.google.com/apis/design/errors#error_model. */
+export function alreadyExists(message: string, resourceName: string): EmulatedAnswer {
+  const details = [{ "@type": "type.googleapis.com/google.rpc.ResourceInfo", resourceName }];
+  return jsonAnswer(409, { error: { code: 409, message, status: "ALREADY_EXISTS", details } });
 }
 
 /** One method of an API. */
@@ -51,9 +57,12 @@ export interface GoogleMethod {
 }
 
 export interface GoogleApi extends HttpServer {
-  /** IAM permissions nobody has from now on: their methods answer 403. */
+  /** IAM permissions nobody has from now on: their methods answer 403. `serviceusage.services.use`: no project may be charged. */
   deniedPermissions: Set<string>;
 }
+
+/** Who names a project to be charged needs this in it, https://cloud.google.com/docs/quotas/set-quota-project. */
+const CHARGE = "serviceusage.services.use";
 
 /** Starts an API of the given methods, open to every owner of a valid access token. */
 export async function startGoogleApi(accessTokens: AccessTokens, methods: readonly GoogleMethod[]): Promise<GoogleApi> {
@@ -66,8 +75,13 @@ export async function startGoogleApi(accessTokens: AccessTokens, methods: readon
     for (const candidate of methods) {
       const match = candidate.method === request.method ? candidate.path.exec(request.url.pathname) : null;
       if (!match) continue;
-      if (deniedPermissions.has(candidate.permission)) return { ...permissionDenied(candidate, request), user };
-      return { ...await candidate.handle(match.slice(1).map(decodeURIComponent), request), user };
+      const charged = request.headers["x-goog-user-project"];
+      const permissions = [...(charged ? [CHARGE] : []), candidate.permission];
+      const denied = permissions.find((permission) => deniedPermissions.has(permission));
+      const told = { user, permissions };
+      if (denied === CHARGE) return { ...chargeDenied(charged!), ...told };
+      if (denied) return { ...permissionDenied(candidate, request), ...told };
+      return { ...await candidate.handle(match.slice(1).map(decodeURIComponent), request), ...told };
     }
     return { ...jsonAnswer(404, "Not Found"), headers: { "content-type": "text/html; charset=UTF-8" }, user };
   };
@@ -87,4 +101,12 @@ function unauthenticated(reason: string): EmulatedAnswer {
 function permissionDenied(method: GoogleMethod, request: EmulatedRequest): EmulatedAnswer {
   const resource = request.url.pathname.replace(/^\/v\d+\//, "");
   return googleError(403, `Required "${method.permission}" permission(s) for "${resource}".`, "IAM_PERMISSION_DENIED");
+}
+
+function chargeDenied(project: string): EmulatedAnswer {
+  const message = `Caller does not have required permission to use project ${project}. Grant the caller the ` +
+    "roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use permission, by visiting " +
+    `https://console.developers.google.com/iam-admin/iam/project?project=${project} and then retry. Propagation of the new ` +
+    "permission may take a few minutes.";
+  return googleError(403, message, "USER_PROJECT_DENIED");
 }

@@ -1,11 +1,12 @@
 /**
- * The Resource Manager API, cloudresourcemanager.googleapis.com: get a project, for its labels.
+ * The Resource Manager API, cloudresourcemanager.googleapis.com: get a project; its IAM policy. In v3, and in v1, which gcloud speaks.
  *
- * Wire facts: https://cloud.google.com/resource-manager/reference/rest/v3/projects
+ * Wire facts: https://cloud.google.com/resource-manager/reference/rest/v3/projects and …/v1/projects
  */
 import type { AccessTokens } from "./access_tokens.ts";
 import { type GoogleApi, googleError, startGoogleApi } from "./google_api.ts";
-import { jsonAnswer } from "./http_server.ts";
+import { type EmulatedRequest, jsonAnswer } from "./http_server.ts";
+import { EmulatedPolicy } from "./iam_policy.ts";
 
 /** A project as the API gives it. */
 export interface Project {
@@ -22,6 +23,8 @@ export interface Project {
 /** What the API answers; may be changed while it runs. */
 export interface ResourceManagerState {
   projects: Project[];
+  /** By project id; a project without one has an empty policy. */
+  policies: Map<string, EmulatedPolicy>;
 }
 
 export interface ResourceManagerEmulator extends GoogleApi {
@@ -30,23 +33,84 @@ export interface ResourceManagerEmulator extends GoogleApi {
 
 /** Starts the API on a free port. */
 export async function startResourceManager(
-  options: { accessTokens: AccessTokens; projects?: Project[] },
+  options: {
+    accessTokens: AccessTokens;
+    projects?: Project[];
+    /** Whether a member of a policy is somebody. @default everybody is */
+    exists?: (member: string) => boolean;
+  },
 ): Promise<ResourceManagerEmulator> {
-  const state: ResourceManagerState = { projects: options.projects ?? [] };
-  const api = await startGoogleApi(options.accessTokens, [{
-    method: "GET",
-    path: /^\/v3\/projects\/([^/:]+)$/,
-    permission: "resourcemanager.projects.get",
-    handle: ([wanted = ""]) => {
-      const project = state.projects.find(({ projectId, name }) =>
-        projectId === wanted || name === `projects/${wanted}`
-      );
-      if (project) return jsonAnswer(200, project);
-      // The same words for a project that is not there and one the caller may not see.
-      const message =
-        `The caller does not have permission to access projects instance [${wanted}], or it may not exist`;
-      return googleError(403, message);
+  const state: ResourceManagerState = { projects: options.projects ?? [], policies: new Map() };
+  const find = (wanted: string) =>
+    state.projects.find(({ projectId, name }) => projectId === wanted || name === `projects/${wanted}`);
+  const policyOf = (wanted: string) => {
+    const id = find(wanted)?.projectId;
+    if (id === undefined) return undefined;
+    const policy = state.policies.get(id) ?? new EmulatedPolicy(options.exists ? { exists: options.exists } : {});
+    state.policies.set(id, policy);
+    return policy;
+  };
+  const api = await startGoogleApi(options.accessTokens, [
+    {
+      method: "GET",
+      path: /^\/v3\/projects\/([^/:]+)$/,
+      permission: "resourcemanager.projects.get",
+      handle: ([wanted = ""]) => {
+        const project = find(wanted);
+        return project ? jsonAnswer(200, project) : notYours(wanted);
+      },
     },
-  }]);
+    {
+      method: "GET",
+      path: /^\/v1\/projects\/([^/:]+)$/,
+      permission: "resourcemanager.projects.get",
+      handle: ([wanted = ""]) => {
+        const project = find(wanted);
+        return project ? jsonAnswer(200, inV1(project)) : notYours(wanted);
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/v[13]\/projects\/([^/:]+):getIamPolicy$/,
+      permission: "resourcemanager.projects.getIamPolicy",
+      handle: ([wanted = ""], request) => {
+        const { options } = (bodyOf(request) ?? {}) as { options?: { requestedPolicyVersion?: number } };
+        return policyOf(wanted)?.get(options?.requestedPolicyVersion) ?? notYours(wanted);
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/v[13]\/projects\/([^/:]+):setIamPolicy$/,
+      permission: "resourcemanager.projects.setIamPolicy",
+      handle: ([wanted = ""], request) => policyOf(wanted)?.set(bodyOf(request)) ?? notYours(wanted),
+    },
+  ]);
   return { ...api, state };
+}
+
+/** The same words for a project that is not there and one the caller may not see. */
+function notYours(wanted: string) {
+  return googleError(
+    403,
+    `The caller does not have permission to access projects instance [${wanted}], or it may not exist`,
+  );
+}
+
+function inV1({ name, projectId, displayName, state, labels }: Project): object {
+  const projectNumber = name.replace("projects/", "");
+  return {
+    projectNumber,
+    projectId,
+    name: displayName ?? projectId,
+    lifecycleState: state,
+    ...(labels ? { labels } : {}),
+  };
+}
+
+function bodyOf({ body }: EmulatedRequest): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    return undefined;
+  }
 }
