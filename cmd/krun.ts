@@ -15,6 +15,7 @@ import {
   drainRest,
   joinMesh,
   type KrunOutside,
+  openEarly,
   openTunnel,
   pathsOf,
   proxyVariables,
@@ -68,13 +69,14 @@ export async function krun(command: readonly string[], outside: KrunOutside): Pr
   const variables = await orAlone(unlessEnded(signals, proxyVariables(settings, capture, proxy)), {});
   watch.lap("capture");
 
+  using open = openEarly(settings);
   await using child = runApp(command, { settings, outside, paths, signals, proxy, variables });
   using threads = beginTunnel(settings); // while the app gets ready
   const ended = await untilReady(child.app, probe, { settings, proxy, signals });
   if (ended !== undefined) return ended;
   watch.lap("app");
 
-  await using tunnel = running.tunnel = await openTunnel(settings, proxy, threads);
+  await using tunnel = running.tunnel = await openTunnel(settings, proxy, { threads, open });
   running.isOpen = true;
   const drained = drainAt(signals, drainMs(settings.graceMs), tunnel, proxy);
   watch.lap("tunnel");

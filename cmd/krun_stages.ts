@@ -9,7 +9,15 @@ import { keepIdentity, type Paths, pathsBelow } from "../lib/identity/mod.ts";
 import { controlPlaneOf, type MeshState, rootsOf } from "../lib/mesh/mod.ts";
 import { keepRunning, noProxy, PORTS, type RunningProxy, startPlainProxy, startSidecar } from "../lib/proxy/mod.ts";
 import type { Settings } from "../lib/settings/mod.ts";
-import { beginThreads, type BegunThreads, krunTunnel, type TunnelEnd, tunnelRoutes } from "../lib/tunnel/mod.ts";
+import {
+  beginThreads,
+  type BegunThreads,
+  krunTunnel,
+  type OpenPort,
+  openPort,
+  type TunnelEnd,
+  tunnelRoutes,
+} from "../lib/tunnel/mod.ts";
 import type { Interrupted, Signals } from "./signals.ts";
 
 const log = logger("krun");
@@ -138,15 +146,27 @@ export function beginTunnel(settings: Settings): BegunThreads {
   return beginThreads(settings.tunnel === "krun" ? workers : 1);
 }
 
+/**
+ * 15009 before the app is ready, where that is wanted: it accepts, as a startup probe has to see, and what comes waits. The app may be in
+ * another container that Cloud Run starts only when this one is ready.
+ */
+export function openEarly({ tunnel, tunnelOpens, tunnelPort }: Settings): OpenPort | undefined {
+  if (tunnel !== "krun" || tunnelOpens !== "network") return undefined;
+  const open = openPort({ port: tunnelPort, shared: true });
+  log.info(`port ${open.port} accepts, requests wait for the app`);
+  return open;
+}
+
 /** 15009 comes last: the front end sends requests as soon as it accepts. */
 export async function openTunnel(
   settings: Settings,
   proxy: RunningProxy,
-  threads: BegunThreads,
+  { threads, open }: { threads: BegunThreads; open: OpenPort | undefined },
 ): Promise<TunnelEnd | undefined> {
   if (settings.tunnel !== "krun") return undefined;
   return await krunTunnel.serve({
     port: settings.tunnelPort,
+    open,
     routes: tunnelRoutes(settings, proxy.inboundPort),
     appPort: settings.appPort,
     threads,

@@ -138,6 +138,13 @@ export const TABLE = {
     flag: "tunnel-port",
     fallback: 15_009,
   }),
+  tunnelOpens: choice(
+    "KRUN_TUNNEL_OPENS",
+    "when the tunnel's port accepts: app (the app is ready) or network (the proxy is, and requests wait for the app; " +
+      "for an app in another container that is to start after krun)",
+    ["app", "network"],
+    { fallback: "app" },
+  ),
   tunnelWorkers: integer("KRUN_TUNNEL_WORKERS", "threads that serve it; default: one for two cores, 4 at most", {
     from: 1,
     to: 64,

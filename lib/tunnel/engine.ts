@@ -1,3 +1,4 @@
+import type { OpenPort } from "./listen.ts";
 import type { WorkerThread } from "./worker_thread.ts";
 
 /** Where tunnels may lead and what is not a tunnel. */
@@ -6,6 +7,8 @@ export interface TunnelOptions {
   port?: number;
   /** Address to listen on. @default {"::" (both families) where IPv6 is there, else "0.0.0.0"} */
   hostname?: string;
+  /** One that was opened before, in place of `port` and `hostname`; `shared` where there is more than one thread. */
+  open?: OpenPort | undefined;
   /** Last segment of `/_hbone/<x>` → port on 127.0.0.1, e.g. `15003 → 15003`, `http → 8080`. Nothing else can be reached. */
   routes: ReadonlyMap<string, number>;
   /** Every request that is no tunnel goes to the app on this port of 127.0.0.1, as HTTP/1.1 or h2c. */

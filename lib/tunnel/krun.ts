@@ -1,7 +1,8 @@
 import { Problem, reasonOf } from "../base/errors.ts";
 import { canAbort, closeAbortLibrary } from "../base/tcp_abort.ts";
 import type { BegunThreads, TunnelEnd, TunnelEngine, TunnelOptions, TunnelStats } from "./engine.ts";
-import { type ServerOptions, TunnelServer } from "./server.ts";
+import { openPort } from "./listen.ts";
+import { TunnelServer } from "./server.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
 const PORT = 15_009;
@@ -25,19 +26,13 @@ export async function serveKrunTunnel(options: TunnelOptions, workerUrl?: URL): 
   const threads = workers.length + 1;
   let server: TunnelServer;
   try {
-    server = openServer(
-      {
-        port: wanted,
-        routes: options.routes,
-        appPort: options.appPort,
-        shared: threads > 1,
-        limits: options.limits,
-      },
-      options.hostname,
-    );
+    const open = options.open ?? openPort({ port: wanted, hostname: options.hostname, shared: threads > 1 });
+    const { port, hostname } = open;
+    const { routes, appPort, limits } = options;
+    server = new TunnelServer({ port, hostname, routes, appPort, shared: threads > 1, limits }, open.take());
   } catch (error) {
     for (const worker of workers) worker.terminate();
-    throw new Problem({ tried, got: reasonOf(error), fix: "free the port, or choose another", cause: error });
+    throw error;
   }
   const end = new KrunTunnelEnd(server, workers);
   try {
@@ -124,15 +119,5 @@ class KrunTunnelEnd implements TunnelEnd {
         cause: error,
       }),
     );
-  }
-}
-
-function openServer(options: Omit<ServerOptions, "hostname">, hostname: string | undefined): TunnelServer {
-  if (hostname) return new TunnelServer({ ...options, hostname });
-  try {
-    return new TunnelServer({ ...options, hostname: "::" });
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) throw error;
-    return new TunnelServer({ ...options, hostname: "0.0.0.0" });
   }
 }

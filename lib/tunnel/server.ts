@@ -40,11 +40,15 @@ export class TunnelServer {
   #draining = false;
   #closed = false;
 
-  /** @throws the runtime's error when the port is taken. */
-  constructor(options: ServerOptions) {
+  /**
+   * @param listener one that is open, and the server's from now on  @default a new one
+   * @throws the runtime's error when the port is taken
+   */
+  constructor(options: ServerOptions, listener?: Deno.TcpListener) {
     this.options = options;
     this.#appHttp2 = new AppHttp2(options.appPort);
-    this.#listener = Deno.listen({ hostname: options.hostname, port: options.port, reusePort: options.shared });
+    const { hostname, port, shared } = options;
+    this.#listener = listener ?? Deno.listen({ hostname, port, reusePort: shared });
     this.port = (this.#listener.addr as Deno.NetAddr).port;
     this.#accepting = this.#accept();
   }

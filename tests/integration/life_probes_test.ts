@@ -94,3 +94,49 @@ Deno.test("probes: gRPC's health check reaches the app and brings its trailers b
     krun.kill("SIGTERM");
     await krun.ended;
   }));
+
+Deno.test("probes: opened with the network, TCP succeeds before the app is there, and a request waits for it", () =>
+  inWorld(async (scene) => {
+    const port = freePort();
+    const url = `http://127.0.0.1:${port}/`;
+    const environment = {
+      ...scene.environment,
+      KRUN_TUNNEL_PORT: String(port),
+      KRUN_TUNNEL_OPENS: "network",
+      KRUN_TUNNEL_WORKERS: "2",
+    };
+    await using krun = startKrun(["--proxy=none", "--"], { environment });
+    await krun.said(/accepts, requests wait for the app/);
+    assert.equal(await accepts(port), true, "before the app is there");
+    using h2c = Deno.createHttpClient({ http1: false, http2: true });
+    const asked = [fetch(url), fetch(url, { client: h2c })];
+    const first = await Promise.race([...asked, new Promise((resolve) => setTimeout(resolve, 200, "none"))]);
+    assert.equal(first, "none", "an answer before there is an app");
+    await using _app = Deno.serve(
+      { hostname: "127.0.0.1", port: scene.appPort, onListen() {} },
+      () => new Response("here I am"),
+    );
+    for (const answer of await Promise.all(asked)) assert.equal(await answer.text(), "here I am");
+    await krun.said(/in the mesh/);
+    krun.kill("SIGTERM");
+    assert.equal((await krun.ended).code, 0);
+    assert.equal(await accepts(port), false);
+  }));
+
+Deno.test("probes: opened with the network, an app that never comes is an end with its reason", () =>
+  inWorld(async (scene) => {
+    const port = freePort();
+    const environment = {
+      ...scene.environment,
+      KRUN_TUNNEL_PORT: String(port),
+      KRUN_TUNNEL_OPENS: "network",
+      KRUN_STARTUP_MS: "300",
+    };
+    await using krun = startKrun(["--proxy=none", "--"], { environment });
+    await krun.said(/accepts, requests wait for the app/);
+    const waiting = fetch(`http://127.0.0.1:${port}/`).then(() => "an answer", () => "none");
+    const { code, stderr } = await krun.ended;
+    assert.equal(code, 1);
+    assert.match(stderr, /wait for the app on 127\.0\.0\.1:\d+\n {2}got: not ready after 300 ms/);
+    assert.equal(await waiting, "none");
+  }));
