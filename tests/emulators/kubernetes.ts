@@ -15,22 +15,14 @@ import {
   startHttpServer,
 } from "./http_server.ts";
 import { createSigner, type TokenSigner, verifySignature } from "./json_web_token.ts";
-import { answerObjects, objectPath, verbOf } from "./kubernetes_requests.ts";
+import { answerDiscovery, objectPath } from "./kubernetes_kinds.ts";
+import { escalation, isAllowed, type Permission, type User } from "./kubernetes_rbac.ts";
+import { answerObjects, verbOf } from "./kubernetes_requests.ts";
 import * as errors from "./kubernetes_status.ts";
 import { ObjectStore } from "./kubernetes_store.ts";
 import { answerTokenRequest, type TokenPolicy } from "./token_request.ts";
 
-/** One thing one user or group may do. A member left out allows all. */
-export interface Permission {
-  /** A user, or `group:NAME`. */
-  subject: string;
-  /** `get`, `create` */
-  verb?: string;
-  /** With the subresource as RBAC writes it: `configmaps`, `serviceaccounts/token`. */
-  resource?: string;
-  namespace?: string;
-  name?: string;
-}
+export type { Permission } from "./kubernetes_rbac.ts";
 
 /** What the server knows; may be changed while it runs. */
 export interface KubernetesState extends TokenPolicy {
@@ -39,6 +31,14 @@ export interface KubernetesState extends TokenPolicy {
   /** /readyz answers 500 when false. @default true */
   ready: boolean;
   permissions: Permission[];
+  /** Taken from what is allowed. @default [] */
+  denied: Permission[];
+  /** Kinds that are not served for now, as `workloadgroups.networking.istio.io`. @default none */
+  missingKinds: Set<string>;
+  /** Whether namespaces are objects that live and end; otherwise any name is one. @default false */
+  hasNamespaces: boolean;
+  /** How long the end of a namespace takes. @default 0 */
+  namespaceEndMs: number;
   /** Config maps by namespace and name: their `data`. */
   configMaps: Record<string, Record<string, Record<string, string>>>;
   /** Service accounts by namespace. */
@@ -73,11 +73,6 @@ export interface KubernetesEmulator extends HttpServer {
   kubeconfig(user: KubeconfigUser, context?: string): string;
 }
 
-interface User {
-  name: string;
-  groups: string[];
-}
-
 /** Starts an API server on a free port, over TLS with HTTP/1.1. */
 export async function startKubernetes(options: KubernetesOptions = {}): Promise<KubernetesEmulator> {
   const {
@@ -90,6 +85,10 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     gitVersion: "v1.32.4-gke.1106006",
     ready: true,
     permissions: [],
+    denied: [],
+    missingKinds: new Set(),
+    hasNamespaces: false,
+    namespaceEndMs: 0,
     configMaps: {},
     serviceAccounts: {},
     tokens: {},
@@ -107,7 +106,10 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     tls: { ...server, clientCaPem: authority.certificatePem },
     handle: (request) => {
       const user = authenticate(request, state, signer, userOfToken);
-      return user ? { ...answer(request, user, state, signer, objects), user: user.name } : errors.unauthorized();
+      if (!user) return errors.unauthorized();
+      const permissions: string[] = [];
+      const asks = new Asks(state, user, permissions);
+      return { ...answer(request, asks, state, signer, objects), user: user.name, permissions };
     },
   });
   const kubeconfig = (user: KubeconfigUser, context = "emulator") => kubeconfigOf(http, authority, user, context);
@@ -143,9 +145,24 @@ function serviceAccountOf(token: string, state: KubernetesState, signer: TokenSi
   return isForUs && (claims.exp ?? 0) * 1000 > Date.now() ? claims.sub : undefined;
 }
 
+/** What one request is asked to be allowed; each question is noted. */
+class Asks {
+  constructor(
+    readonly state: Pick<KubernetesState, "permissions" | "denied">,
+    readonly user: User,
+    readonly noted: string[],
+  ) {}
+
+  isAllowed(what: errors.ResourceAttributes): boolean {
+    const { verb, resource, subresource, namespace } = what;
+    this.noted.push(`${verb} ${resource}${subresource ? `/${subresource}` : ""}${namespace ? ` in ${namespace}` : ""}`);
+    return isAllowed(this.state, this.user, what);
+  }
+}
+
 function answer(
   request: EmulatedRequest,
-  user: User,
+  asks: Asks,
   state: KubernetesState,
   signer: TokenSigner,
   objects: ObjectStore,
@@ -159,11 +176,15 @@ function answer(
   if (pathname === "/readyz" && request.method === "GET") {
     return { status: state.ready ? 200 : 500, headers: text, body: state.ready ? "ok" : "readyz check failed" };
   }
-  const stored = storedAnswer(request, user, state, objects);
+  const { user } = asks;
+  const isSomebody = user.groups.includes("system:authenticated");
+  const discovery = isSomebody ? answerDiscovery(pathname, request.headers["accept"], state.missingKinds) : undefined;
+  if (discovery) return discovery;
+  const stored = storedAnswer(request, asks, state, objects);
   if (stored) return stored;
   const path = /^\/api\/v1\/namespaces\/([^/]+)\/(configmaps|serviceaccounts)\/([^/]+)(?:\/(token))?$/.exec(pathname);
   if (!path) {
-    const isOpen = isAllowed(state.permissions, user, { verb: "*", resource: "*", namespace: "*", name: "*" });
+    const isOpen = isAllowed(state, user, { verb: "*", resource: "*", namespace: "*", name: "*" });
     return isOpen ? errors.pathNotFound() : errors.forbiddenPath(user.name, request.method, pathname);
   }
   const [namespace = "", resource = "", name = "", subresource] = path.slice(1).map((part) =>
@@ -171,32 +192,42 @@ function answer(
   );
   const verb = VERBS[request.method] ?? request.method.toLowerCase();
   const what = { verb, resource, namespace, name, ...(subresource ? { subresource } : {}) };
-  if (!isAllowed(state.permissions, user, what)) return errors.forbidden(user.name, what);
+  if (!asks.isAllowed(what)) return errors.forbidden(user.name, what);
   if (resource === "configmaps" && verb === "get" && !subresource) return configMap(state, namespace, name);
   if (resource !== "serviceaccounts" || verb !== "create" || !subresource) return errors.methodNotAllowed();
-  if (!state.serviceAccounts[namespace]?.includes(name)) return errors.objectNotFound("serviceaccounts", name);
+  const isThere = state.serviceAccounts[namespace]?.includes(name) || objects.row(resource, namespace, name);
+  if (!isThere) return errors.objectNotFound("serviceaccounts", name);
   return answerTokenRequest(request, { namespace, name }, state, signer);
 }
 
 /** Answers for objects of the store; `undefined` for paths of another kind, and config maps that `state` has. */
 function storedAnswer(
   request: EmulatedRequest,
-  user: User,
+  asks: Asks,
   state: KubernetesState,
   objects: ObjectStore,
 ): EmulatedAnswer | undefined {
-  const path = objectPath(request.url.pathname);
+  const path = objectPath(request.url.pathname, state.missingKinds);
   if (!path) return undefined;
-  const { namespace = "", resource, group, name = "" } = path;
+  const { resource, group, name = "" } = path;
+  // The authorizer takes a namespace to be in itself.
+  const namespace = resource === "namespaces" ? name : path.namespace ?? "";
   const isInState = resource === "configmaps" && !objects.row(resource, namespace, name);
   if (isInState && request.method === "GET" && name) return undefined;
   const may = (verb: string) => {
     // The authorizer takes the name of a list or watch from its field selector.
     const selected = /^metadata\.name=(.*)$/.exec(request.url.searchParams.get("fieldSelector") ?? "")?.[1];
     const what = { verb, resource, group, namespace, name: verb === "create" ? "" : name || selected || "" };
-    return isAllowed(state.permissions, user, what) ? undefined : errors.forbidden(user.name, { ...what, name });
+    return asks.isAllowed(what) ? undefined : errors.forbidden(asks.user.name, { ...what, name });
   };
-  return may(verbOf(request, path)) ?? answerObjects(request, path, objects, may);
+  const { hasNamespaces, namespaceEndMs } = state;
+  const isRole = resource === "roles" && group === "rbac.authorization.k8s.io";
+  return may(verbOf(request, path)) ?? answerObjects(request, path, objects, {
+    may,
+    admit: (object) => isRole ? escalation(object, asks.user, (what) => asks.isAllowed(what)) : undefined,
+    hasNamespaces,
+    namespaceEndMs,
+  });
 }
 
 const VERBS: Record<string, string> = { GET: "get", POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
@@ -212,18 +243,6 @@ function configMap(state: KubernetesState, namespace: string, name: string): Emu
     creationTimestamp: "2026-01-01T00:00:00Z",
   };
   return jsonAnswer(200, { kind: "ConfigMap", apiVersion: "v1", metadata, data });
-}
-
-function isAllowed(permissions: Permission[], user: User, what: errors.ResourceAttributes): boolean {
-  const resource = what.subresource ? `${what.resource}/${what.subresource}` : what.resource;
-  const subjects = [user.name, ...user.groups.map((group) => `group:${group}`)];
-  return permissions.some((permission) =>
-    subjects.includes(permission.subject) &&
-    (permission.verb ?? what.verb) === what.verb &&
-    (permission.resource ?? resource) === resource &&
-    (permission.namespace ?? what.namespace) === what.namespace &&
-    (permission.name ?? what.name) === what.name
-  );
 }
 
 function kubeconfigOf(

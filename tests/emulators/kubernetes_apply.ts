@@ -1,4 +1,5 @@
 /** Server-side apply on the emulated API server, https://kubernetes.io/docs/reference/using-api/server-side-apply/. */
+import { withDefaults } from "./kubernetes_namespaces.ts";
 import { leaves, type ObjectStore, type Owner, type StoredObject, valueAt } from "./kubernetes_store.ts";
 
 export interface ApplyRequest {
@@ -51,8 +52,9 @@ export function applyObject(
     ),
   }));
   owners.push({ manager, operation: "Apply", fields: new Set(wanted.keys()) });
-  if (dryRun) return { object, made: !row };
-  return { object: store.write(resource, object, owners), made: !row };
+  const whole = withDefaults(resource, object);
+  if (dryRun) return { object: whole, made: !row };
+  return { object: store.write(resource, whole, owners), made: !row };
 }
 
 /** The path as a Status has it, e.g. `.data.KEY`, `.metadata.labels.app`. */

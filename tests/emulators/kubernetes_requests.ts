@@ -1,55 +1,10 @@
 /** Requests for objects of an emulated API server: list, watch, get, create, update, apply, delete. */
 import { type EmulatedAnswer, type EmulatedRequest, jsonAnswer } from "./http_server.ts";
 import { applyObject } from "./kubernetes_apply.ts";
+import { KINDS, type ObjectPath, qualified } from "./kubernetes_kinds.ts";
+import { lifecycleRefusal, populate, terminate, withDefaults } from "./kubernetes_namespaces.ts";
 import * as errors from "./kubernetes_status.ts";
 import { type ObjectStore, type StoredObject, type StoreEvent } from "./kubernetes_store.ts";
-
-/** What a path is about. */
-export interface ObjectPath {
-  /** Empty for the core group. */
-  group: string;
-  apiVersion: string;
-  namespace?: string;
-  /** Plural. */
-  resource: string;
-  name?: string;
-}
-
-/** The kinds that are served. */
-const KINDS: Record<string, string> = {
-  configmaps: "ConfigMap",
-  events: "Event",
-  namespaces: "Namespace",
-  services: "Service",
-  "leases.coordination.k8s.io": "Lease",
-  "destinationrules.networking.istio.io": "DestinationRule",
-  "serviceentries.networking.istio.io": "ServiceEntry",
-  "sidecars.networking.istio.io": "Sidecar",
-  "virtualservices.networking.istio.io": "VirtualService",
-  "workloadentries.networking.istio.io": "WorkloadEntry",
-  "peerauthentications.security.istio.io": "PeerAuthentication",
-};
-
-const qualified = ({ group, resource }: ObjectPath) => group ? `${resource}.${group}` : resource;
-
-/** `undefined` for a path of another form, or a kind that is not served. */
-export function objectPath(pathname: string): ObjectPath | undefined {
-  const found = /^\/(?:api\/(v1)|apis\/([^/]+)\/([^/]+))(?:\/namespaces\/([^/]+)(?=\/))?\/([a-z]+)(?:\/([^/]+))?$/.exec(
-    pathname,
-  );
-  if (!found) return undefined;
-  const [, core, group = "", version, namespace, resource = "", name] = found.map((part) =>
-    part && decodeURIComponent(part)
-  );
-  const path: ObjectPath = {
-    group,
-    apiVersion: core ?? `${group}/${version}`,
-    resource,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(name === undefined ? {} : { name }),
-  };
-  return KINDS[qualified(path)] ? path : undefined;
-}
 
 /** The verb that RBAC knows a request by. */
 export function verbOf(request: EmulatedRequest, path: ObjectPath): string {
@@ -62,19 +17,33 @@ export function verbOf(request: EmulatedRequest, path: ObjectPath): string {
   return request.url.searchParams.get("watch") === "true" ? "watch" : "list";
 }
 
-/** Answers a request that is allowed; `may` is asked for what depends on the state: applying what is not there creates it. */
+/** What the answer to a request depends on, beside the objects. */
+export interface RequestRules {
+  /** Asked for what depends on the state: applying what is not there creates it. @returns a refusal */
+  may(verb: string): EmulatedAnswer | undefined;
+  /** Asked for each object that is to be stored. @returns a refusal */
+  admit(object: StoredObject): EmulatedAnswer | undefined;
+  /** Whether objects are made only in namespaces that are there, and new namespaces get what controllers put into them. */
+  hasNamespaces: boolean;
+  /** How long the end of a namespace takes. */
+  namespaceEndMs: number;
+}
+
+/** Answers a request that is allowed. */
 export function answerObjects(
   request: EmulatedRequest,
   path: ObjectPath,
   store: ObjectStore,
-  may: (verb: string) => EmulatedAnswer | undefined,
+  { may, admit, hasNamespaces, namespaceEndMs }: RequestRules,
 ): EmulatedAnswer {
-  const kind = KINDS[qualified(path)]!;
+  const { kind } = KINDS[qualified(path)]!;
   const { namespace, resource } = path;
   const verb = verbOf(request, path);
   const query = request.url.searchParams;
+  const dryRun = query.get("dryRun") === "All";
+  const isMetadataAlone = /as=PartialObjectMetadataList;/.test(request.headers["accept"] ?? "");
   if ((verb === "create") !== (path.name === undefined) && request.method !== "GET") return errors.methodNotAllowed();
-  if (verb === "list") return list(path, kind, store, query);
+  if (verb === "list") return list(path, isMetadataAlone ? "PartialObjectMetadata" : kind, store, query);
   if (verb === "watch") return watch(path, kind, store, query);
   const row = path.name === undefined ? undefined : store.row(resource, namespace, path.name);
   if (verb === "get") return row ? jsonAnswer(200, row.object) : notFound(path);
@@ -90,7 +59,8 @@ export function answerObjects(
         return errors.conflict(qualified(path), path.name!, words);
       }
     }
-    store.delete(resource, namespace, path.name!);
+    if (!dryRun && resource === "namespaces" && hasNamespaces) terminate(store, path.name!, namespaceEndMs);
+    else if (!dryRun) store.delete(resource, namespace, path.name!);
     return jsonAnswer(200, { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" });
   }
   let given: StoredObject;
@@ -105,32 +75,54 @@ export function answerObjects(
     kind,
     metadata: { ...given.metadata, ...(namespace ? { namespace } : {}) },
   };
+  const name = path.name ?? given.metadata.name ??
+    `${given.metadata["generateName"]}${crypto.randomUUID().slice(0, 5)}`;
+  const admitted = () => {
+    const outside = !row && hasNamespaces && namespace
+      ? lifecycleRefusal(store, { namespace, kind: resource, name, group: path.group })
+      : undefined;
+    return outside ?? admit(given);
+  };
+  const whenMade = () => {
+    if (resource === "namespaces" && hasNamespaces && !row && !dryRun) populate(store, name);
+  };
   if (verb === "patch") {
     if (!/^application\/apply-patch\+yaml/.test(request.headers["content-type"] ?? "")) {
       return errors.methodNotAllowed();
     }
     if (!query.get("fieldManager")) return errors.badRequest("fieldManager is required for apply patch");
-    const refused = row ? undefined : may("create");
+    const refused = (row ? undefined : may("create")) ?? admitted();
     if (refused) return refused;
+    if (given.metadata.uid && given.metadata.uid !== row?.object.metadata.uid) {
+      const words = "Precondition failed: UID in precondition: " +
+        `${given.metadata.uid}, UID in object meta: ${row?.object.metadata.uid ?? ""}`;
+      return errors.conflict(qualified(path), name, words);
+    }
     const done = applyObject(store, resource, given, {
       manager: query.get("fieldManager")!,
       force: query.get("force") === "true",
-      dryRun: query.get("dryRun") === "All",
+      dryRun,
     });
     if ("conflicts" in done) return errors.applyConflict(done.conflicts, path.apiVersion);
+    whenMade();
     return jsonAnswer(done.made ? 201 : 200, done.object);
   }
   if (verb === "create") {
-    const name = given.metadata.name ?? `${given.metadata.generateName}${crypto.randomUUID().slice(0, 5)}`;
     if (store.row(resource, namespace, name)) return errors.alreadyExists(qualified(path), name);
-    return jsonAnswer(201, store.put(resource, { ...given, metadata: { ...given.metadata, name } }, "deno"));
+    const refused = admitted();
+    if (refused) return refused;
+    const whole = withDefaults(resource, { ...given, metadata: { ...given.metadata, name } });
+    if (dryRun) return jsonAnswer(201, whole);
+    const made = store.put(resource, whole, query.get("fieldManager") ?? "deno");
+    whenMade();
+    return jsonAnswer(201, made);
   }
   if (!row) return notFound(path);
   if (given.metadata.resourceVersion && given.metadata.resourceVersion !== row.object.metadata.resourceVersion) {
     const words = "the object has been modified; please apply your changes to the latest version and try again";
     return errors.conflict(qualified(path), path.name!, words);
   }
-  return jsonAnswer(200, store.put(resource, given, "deno"));
+  return admitted() ?? (dryRun ? jsonAnswer(200, given) : jsonAnswer(200, store.put(resource, given, "deno")));
 }
 
 const notFound = (path: ObjectPath) => errors.objectNotFound(qualified(path), path.name ?? "");
@@ -147,8 +139,12 @@ function list(path: ObjectPath, kind: string, store: ObjectStore, query: URLSear
     resourceVersion: String(version),
     ...(rest > 0 ? { continue: `${at + limit}.${version}`, remainingItemCount: rest } : {}),
   };
-  const items = all.slice(at, at + limit).map(({ apiVersion: _, kind: __, ...object }) => object);
-  return jsonAnswer(200, { kind: `${kind}List`, apiVersion: path.apiVersion, metadata, items });
+  const isMetadataAlone = kind === "PartialObjectMetadata";
+  const apiVersion = isMetadataAlone ? "meta.k8s.io/v1" : path.apiVersion;
+  const items = all.slice(at, at + limit).map(({ apiVersion: _, kind: __, ...object }) =>
+    isMetadataAlone ? { kind, apiVersion, metadata: object.metadata } : object
+  );
+  return jsonAnswer(200, { kind: `${kind}List`, apiVersion, metadata, items });
 }
 
 function watch(path: ObjectPath, kind: string, store: ObjectStore, query: URLSearchParams): EmulatedAnswer {

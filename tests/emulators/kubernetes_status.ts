@@ -48,6 +48,11 @@ export function forbidden(user: string, what: ResourceAttributes): EmulatedAnswe
   return status(403, "Forbidden", message, { ...details, kind: what.resource });
 }
 
+/** 403 by an admission controller, in its own words. */
+export function refused(message: string, details: object): EmulatedAnswer {
+  return status(403, "Forbidden", message, details);
+}
+
 /** 403 for a path that is no resource. */
 export function forbiddenPath(user: string, method: string, path: string): EmulatedAnswer {
   return status(403, "Forbidden", `forbidden: User "${user}" cannot ${method.toLowerCase()} path "${path}"`, {});

@@ -55,6 +55,11 @@ export class ObjectStore {
       .sort(([a], [b]) => a < b ? -1 : 1).map(([, { object }]) => object);
   }
 
+  /** Every object there is, with its plural. */
+  all(): [resource: string, object: StoredObject][] {
+    return [...this.#rows].map(([key, { object }]) => [key.split(" ")[0]!, object]);
+  }
+
   row(resource: string, namespace: string | undefined, name: string): Row | undefined {
     return this.#rows.get(keyOf(resource, namespace, name));
   }
