@@ -18,6 +18,8 @@ import {
 /** A credentials file, read: what it is, and how it gives tokens. */
 export interface AdcFile {
   type: string;
+  /** E-mail of the service account that the tokens are of; `undefined` where the file does not say it, as a person's. */
+  account: string | undefined;
   fetchToken: () => Promise<AccessToken>;
   /** An ID token as it came. @throws {Problem} also where this kind of credentials has none */
   fetchIdToken: (audience: string, signal?: AbortSignal) => Promise<string>;
@@ -69,13 +71,19 @@ function credentialsFrom(
     const key = credentialsOf(ServiceAccountKey, content, tried, fix);
     return {
       type,
+      account: key.client_email,
       fetchToken: () => serviceAccountToken(key, oauth),
       fetchIdToken: (audience, signal) => serviceAccountIdToken(key, audience, { ...oauth, signal }),
     };
   }
   if (type === "authorized_user") {
     const user = credentialsOf(AuthorizedUser, content, tried, fix);
-    return { type, fetchToken: () => refreshedToken(user, oauth), fetchIdToken: withoutIdTokens(path, type) };
+    return {
+      type,
+      account: undefined,
+      fetchToken: () => refreshedToken(user, oauth),
+      fetchIdToken: withoutIdTokens(path, type),
+    };
   }
   if (type === "impersonated_service_account") {
     const url = members["service_account_impersonation_url"];
@@ -87,6 +95,7 @@ function credentialsFrom(
     const sourceToken = keptToken(source.fetchToken, options.now);
     return {
       type,
+      account: accountOf(url),
       fetchToken: async () => await impersonatedToken(await sourceToken(), target, oauth),
       fetchIdToken: async (audience, signal) =>
         await impersonatedIdToken(await sourceToken(), target, audience, { ...oauth, signal }),
@@ -103,6 +112,7 @@ function credentialsFrom(
     const ownToken = keptToken(federatedToken(own, federation), options.now);
     return {
       type,
+      account: accountOf(url),
       fetchToken: federatedToken(members, federation),
       fetchIdToken: typeof url !== "string" ? withoutIdTokens(path, type) : async (audience, signal) => {
         const target = { url, delegates: delegatesOf(members) };
@@ -131,6 +141,11 @@ function withoutIdTokens(path: string, type: string): AdcFile["fetchIdToken"] {
           : "gcloud auth application-default login --impersonate-service-account EMAIL",
       }),
     );
+}
+
+/** `…/serviceAccounts/EMAIL:generateAccessToken` → EMAIL */
+function accountOf(impersonationUrl: unknown): string | undefined {
+  return /\/serviceAccounts\/([^/:]+):/.exec(typeof impersonationUrl === "string" ? impersonationUrl : "")?.[1];
 }
 
 function delegatesOf(members: Readonly<Record<string, unknown>>): string[] {

@@ -11,6 +11,8 @@ export interface GoogleCredentials {
   readonly origin: string;
   /** They are a person's, and belong to no project. @default {false} */
   readonly isPersonal?: boolean;
+  /** E-mail of the service account that they are of, where a file says it: the metadata server is asked for its own. */
+  readonly account?: string | undefined;
   /** A token with at least a minute of life left; cached until then, one request at a time. */
   accessToken(): Promise<Secret>;
 }
@@ -45,10 +47,11 @@ async function fileCredentials(
   path: string,
   options: { fetch?: Fetch | undefined; now?: (() => number) | undefined },
 ): Promise<GoogleCredentials & IdTokenSource> {
-  const { type, fetchToken, fetchIdToken } = await readAdcFile(path, options);
+  const { type, account, fetchToken, fetchIdToken } = await readAdcFile(path, options);
   const origin = `${path} (${type})`;
   return {
     origin,
+    account,
     isPersonal: type === "authorized_user",
     accessToken: keptToken(fetchToken, options.now),
     async idToken(audience, { signal } = {}) {
