@@ -13,6 +13,7 @@ export { type KubeAccess, KubeClient, type ServiceAccountToken } from "./client.
 export { follow, type Followed, type FollowOptions, type FollowStatus, listAll } from "./follow.ts";
 export { inClusterAccess } from "./in_cluster.ts";
 export { readKubeconfig } from "./kubeconfig.ts";
+export { loadBalancerAddress } from "./load_balancer.ts";
 export { keepLease, type Lease, type LeaseOptions } from "./lease.ts";
 export {
   keyOf,

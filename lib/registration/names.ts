@@ -20,6 +20,29 @@ export const HOSTS_ANNOTATION = "cloud-run-mesh/hosts";
 export const PASSTHROUGH_LABEL = "cloud-run-mesh/passthrough";
 /** Annotation: Cloud Run service to be registered, in a form that {@link parseServiceName} reads. */
 export const SERVICE_ANNOTATION = "cloud-run-mesh/service";
+/** Annotation on a Service: what the workload calls itself, its label `app`. @default the Cloud Run service's name */
+export const WORKLOAD_ANNOTATION = "cloud-run-mesh/workload";
+/** Annotation on a Service: the Kubernetes service account that the workload's certificate names. @default "default" */
+export const ACCOUNT_ANNOTATION = "cloud-run-mesh/service-account";
+/** Annotation on a Service: requests at once in one tunnel. @default the service's concurrency */
+export const MAX_STREAMS_ANNOTATION = "cloud-run-mesh/max-streams";
+/** Annotation on a Service: how long a client uses one connection, `240s`. @default what the service's request timeout allows */
+export const MAX_CONNECTION_ANNOTATION = "cloud-run-mesh/max-connection";
+
+/**
+ * Annotation on a Service that a command registered, with the command's name: hgate follows the Cloud Run service for it where the
+ * namespace opted in, and never removes what belongs to it. The annotations below are read of such a Service alone.
+ */
+export const REGISTERED_BY_ANNOTATION = "cloud-run-mesh/registered-by";
+/** Annotation: `true` where the URL was given by hand and stays, whatever Cloud Run says. */
+export const KEEP_URL_ANNOTATION = "cloud-run-mesh/keep-url";
+/** Annotation: address of the gate, given by hand. @default that of Service internal-hgate */
+export const GATE_ANNOTATION = "cloud-run-mesh/gate";
+/** Annotation: who was given roles/run.invoker by the command, `projects/P/locations/R/services/S=MEMBER`, separated by commas. */
+export const INVOKER_ANNOTATION = "cloud-run-mesh/invoker";
+/** Label of the objects of one region, where several are registered under one name: that name. */
+export const PART_OF = "cloud-run-mesh/part-of";
+
 /** Annotation on what this program made: whose source it is, e.g. `Service prod/web`. */
 export const OWNER_ANNOTATION = "cloud-run-mesh/owner";
 
@@ -30,6 +53,11 @@ export const PLAIN_HOSTS_LABEL = "cloud-run-mesh/plain-hosts";
 
 /** Config map of `CloudRunService` entries; one name, so that the right to read this one is enough. */
 export const SERVICES_CONFIG_MAP = "cloud-run-services";
+
+/** Namespace of the gate, where nobody says another. */
+export const GATE_NAMESPACE = "istio-system";
+/** Service of the gate for the mesh: its load balancer's address stands in every WorkloadEntry. */
+export const INTERNAL_GATE = "internal-hgate";
 
 /** A name as Kubernetes' Services and namespaces have it (RFC 1123 label, 63 characters). */
 export function isLabel(text: string): boolean {
@@ -47,6 +75,11 @@ export interface CloudRunName {
   project: string;
   region: string;
   service: string;
+}
+
+/** `projects/P/locations/R/services/S` */
+export function fullServiceName({ project, region, service }: CloudRunName): string {
+  return `projects/${project}/locations/${region}/services/${service}`;
 }
 
 /**

@@ -3,12 +3,12 @@ import { logger } from "../../base/log.ts";
 import { untilAborted } from "../../base/on_abort.ts";
 import { pause } from "../../base/pause.ts";
 import { reasonOf } from "../../base/errors.ts";
-import { type Followed, keepLease, type KubeClient, type Lease } from "../../kube/mod.ts";
+import { type Followed, keepLease, type KubeClient, type Lease, loadBalancerAddress } from "../../kube/mod.ts";
 import type { GateRoutes } from "../route.ts";
 import type { RouteProblem } from "../status.ts";
 import { AutoRegistration } from "./auto_registration.ts";
 import { type CloudRun, type KeptOptions, KeptServices } from "./cloud_run.ts";
-import { addressOf, MeshEnvKeeper, meshEnvOf, type MeshFacts } from "./mesh_env.ts";
+import { MeshEnvKeeper, meshEnvOf, type MeshFacts } from "./mesh_env.ts";
 import { type RouteOptions, routesOf } from "./routes.ts";
 import { followRoutes, followWrites, heardAt, type RouteSets, type WriteSets } from "./sets.ts";
 
@@ -112,7 +112,11 @@ export function startController(options: ControllerOptions): Controller {
           if (!lease.isHeld()) throw new Error("the lease is not held");
           if (facts) await meshEnv.reconcile(writes.meshEnvObject(), meshEnvOf(facts, writes.cluster()), signal);
           const done = await registration?.reconcile(
-            { ...sets.registration(), ...writes.registration(sets), gateAddress: addressOf(writes.cluster().internal) },
+            {
+              ...sets.registration(),
+              ...writes.registration(sets),
+              gateAddress: loadBalancerAddress(writes.cluster().internal),
+            },
             signal,
           );
           writeProblems = done?.problems ?? [];

@@ -1,11 +1,17 @@
-import { apply, ConflictError, type KubeClient, type KubeObject, ownedData } from "../../kube/mod.ts";
+import {
+  apply,
+  ConflictError,
+  type KubeClient,
+  type KubeObject,
+  loadBalancerAddress,
+  ownedData,
+} from "../../kube/mod.ts";
 import * as v from "valibot";
 
 export const MESH_ENV = "mesh-env";
 /** Made by istiod in every namespace: the roots that its own certificate and those of workloads are verified with. */
 export const ISTIO_ROOTS = "istio-ca-root-cert";
 export const EXTERNAL_SERVICE = "hgate";
-export const INTERNAL_SERVICE = "internal-hgate";
 
 /** What is known of the cluster without asking it. */
 export interface MeshFacts {
@@ -17,19 +23,7 @@ export interface MeshFacts {
   trustDomain?: string | undefined;
 }
 
-const LoadBalancer = v.object({
-  loadBalancer: v.object({
-    ingress: v.array(v.object({ ip: v.optional(v.string()), hostname: v.optional(v.string()) })),
-  }),
-});
 const Data = v.record(v.string(), v.string());
-
-/** Address that a LoadBalancer Service was given: an IP, or a name where the provider gives names. */
-export function addressOf(service: KubeObject | undefined): string | undefined {
-  const status = v.safeParse(LoadBalancer, service?.["status"]);
-  const [first] = status.success ? status.output.loadBalancer.ingress : [];
-  return first?.ip || first?.hostname || undefined;
-}
 
 export function dataOf(configMap: KubeObject | undefined): Record<string, string> {
   const data = v.safeParse(Data, configMap?.["data"]);
@@ -48,8 +42,8 @@ export function meshEnvOf(
     CLUSTER_LOCATION: facts.clusterLocation,
     MESH_TENANT: facts.meshTenant,
     TRUST_DOMAIN: facts.trustDomain,
-    IMCON_ADDR: addressOf(cluster.internal),
-    MCON_ADDR: addressOf(cluster.external),
+    IMCON_ADDR: loadBalancerAddress(cluster.internal),
+    MCON_ADDR: loadBalancerAddress(cluster.external),
     CAROOT_ISTIOD: dataOf(cluster.roots)["root-cert.pem"],
   };
   return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => Boolean(entry[1])));

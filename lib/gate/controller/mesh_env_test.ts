@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { KubeObject } from "../../kube/mod.ts";
-import { addressOf, meshEnvOf, planMeshEnv } from "./mesh_env.ts";
+import { meshEnvOf, planMeshEnv } from "./mesh_env.ts";
 
 const service = (ingress: unknown): KubeObject => ({
   apiVersion: "v1",
@@ -21,18 +21,6 @@ const configMap = (data: Record<string, string>, owned: string[] = Object.keys(d
     }],
   },
   data,
-});
-
-Deno.test("mesh-env: addresses are an IP, a name, or not there yet", () => {
-  const cases: [unknown, string | undefined][] = [
-    [[{ ip: "10.0.0.9" }], "10.0.0.9"],
-    [[{ hostname: "lb.example" }], "lb.example"],
-    [[], undefined],
-    [undefined, undefined],
-    [[{ ip: 7 }], undefined],
-  ];
-  for (const [ingress, expected] of cases) assert.equal(addressOf(service(ingress)), expected);
-  assert.equal(addressOf(undefined), undefined);
 });
 
 Deno.test("mesh-env: what is known, and nothing that is not", () => {

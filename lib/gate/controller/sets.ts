@@ -1,12 +1,13 @@
 import { follow, type Followed, type KubeClient, type KubeObject, RESOURCES, type Selection } from "../../kube/mod.ts";
 import {
+  INTERNAL_GATE,
   MANAGED_BY,
   MANAGED_BY_US,
   PASSTHROUGH_LABEL,
   REGISTERED,
   SERVICES_CONFIG_MAP,
 } from "../../registration/mod.ts";
-import { EXTERNAL_SERVICE, INTERNAL_SERVICE, ISTIO_ROOTS, MESH_ENV } from "./mesh_env.ts";
+import { EXTERNAL_SERVICE, ISTIO_ROOTS, MESH_ENV } from "./mesh_env.ts";
 import type { RouteSources } from "./routes.ts";
 
 type Trouble = (what: string) => (error: Error, waitMs: number) => void;
@@ -73,7 +74,7 @@ export function followWrites(
   const named = (name: string) => ({ namespace, fieldSelector: `metadata.name=${name}` });
   const meshEnv = on({ resource: RESOURCES.ConfigMap, ...named(MESH_ENV) }, (object) => object);
   const roots = on({ resource: RESOURCES.ConfigMap, ...named(ISTIO_ROOTS) });
-  const internal = on({ resource: RESOURCES.Service, ...named(INTERNAL_SERVICE) });
+  const internal = on({ resource: RESOURCES.Service, ...named(INTERNAL_GATE) });
   const external = on({ resource: RESOURCES.Service, ...named(EXTERNAL_SERVICE) });
   const made = { labelSelector: `${MANAGED_BY}=${MANAGED_BY_US}` };
   const registration = options.register
@@ -87,7 +88,7 @@ export function followWrites(
     all: [meshEnv, roots, internal, external, ...Object.values(registration ?? {})],
     meshEnvObject: () => meshEnv.get(namespace, MESH_ENV),
     cluster: () => ({
-      internal: internal.get(namespace, INTERNAL_SERVICE),
+      internal: internal.get(namespace, INTERNAL_GATE),
       external: external.get(namespace, EXTERNAL_SERVICE),
       roots: roots.get(namespace, ISTIO_ROOTS),
     }),
