@@ -17,3 +17,18 @@ export { projectLabels } from "./projects.ts";
 export { type GoogleCall, googleCall, type GoogleRest, pathOf } from "./rest.ts";
 export { cloudRun, type CloudRunApi, type RunOptions, type RunService } from "./run.ts";
 export { RUN_INVOKER, runServicePolicy } from "./run_policy.ts";
+export { RunOperationError, type RunWait } from "./run_operation.ts";
+export {
+  type RunCondition,
+  type RunContainer,
+  type RunEnvVar,
+  type RunProbe,
+  type RunResource,
+  type RunRevision,
+  type RunTemplate,
+  type RunTraffic,
+  shortName,
+  TRAFFIC_LATEST,
+  TRAFFIC_REVISION,
+} from "./run_resource.ts";
+export { type RunFields, type RunPlace, type RunServiceStore, runServiceStore } from "./run_services.ts";
