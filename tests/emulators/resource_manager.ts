@@ -29,6 +29,8 @@ export interface ResourceManagerState {
 
 export interface ResourceManagerEmulator extends GoogleApi {
   state: ResourceManagerState;
+  /** By id or number; `undefined` where there is no such project. */
+  policyOf(project: string): EmulatedPolicy | undefined;
 }
 
 /** Starts the API on a free port. */
@@ -85,7 +87,7 @@ export async function startResourceManager(
       handle: ([wanted = ""], request) => policyOf(wanted)?.set(bodyOf(request)) ?? notYours(wanted),
     },
   ]);
-  return { ...api, state };
+  return { ...api, state, policyOf };
 }
 
 /** The same words for a project that is not there and one the caller may not see. */

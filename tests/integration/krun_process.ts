@@ -32,7 +32,7 @@ export interface KrunOptions {
   /** Run as this user; only root can. */
   uid?: number;
   /** @default "krun" */
-  command?: "krun" | "hgate";
+  command?: string;
   /** Program and arguments that run krun in turn, e.g. `unshare`. */
   within?: readonly string[];
 }
