@@ -19,6 +19,10 @@ const Service = v.object({
       timeout: optionalText,
       maxInstanceRequestConcurrency: v.optional(v.number()),
       serviceAccount: optionalText,
+      executionEnvironment: optionalText,
+      vpcAccess: v.optional(
+        v.object({ connector: optionalText, networkInterfaces: v.optional(v.array(v.looseObject({})), []) }),
+      ),
       containers: v.optional(
         v.array(v.object({
           ports: v.optional(v.array(v.object({ name: optionalText, containerPort: v.optional(v.number()) })), []),
@@ -52,6 +56,10 @@ export interface RunService {
   port: { number: number; isHttp2: boolean };
   /** The account it runs as; `undefined` for the project's default one. */
   serviceAccount: string | undefined;
+  /** gVisor (1) or a whole Linux (2); `undefined` where Cloud Run chooses. */
+  generation: 1 | 2 | undefined;
+  /** By a connector or by interfaces of its own; without one it reaches no private address. */
+  hasVpcEgress: boolean;
   /** Why it does not serve; `undefined` where it does, or is about to. */
   problem: string | undefined;
 }
@@ -82,6 +90,12 @@ const INGRESS: Readonly<Record<string, RunService["ingress"]>> = {
   INGRESS_TRAFFIC_INTERNAL_ONLY: "internal",
   INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER: "internal-and-load-balancing",
   INGRESS_TRAFFIC_NONE: "none",
+};
+
+/** https://cloud.google.com/run/docs/about-execution-environments */
+const GENERATION: Readonly<Record<string, RunService["generation"]>> = {
+  EXECUTION_ENVIRONMENT_GEN1: 1,
+  EXECUTION_ENVIRONMENT_GEN2: 2,
 };
 
 export function cloudRun(options: RunOptions): CloudRunApi {
@@ -123,6 +137,8 @@ function serviceOf(service: v.InferOutput<typeof Service>): RunService {
     isOpen: service.invokerIamDisabled,
     port: { number: port?.containerPort || DEFAULT_PORT, isHttp2: port?.name === "h2c" },
     serviceAccount: template.serviceAccount || undefined,
+    generation: GENERATION[template.executionEnvironment ?? ""],
+    hasVpcEgress: Boolean(template.vpcAccess?.connector) || (template.vpcAccess?.networkInterfaces ?? []).length > 0,
     problem: condition?.state === "CONDITION_FAILED"
       ? condition.message || condition.reason || "it failed to become ready"
       : undefined,

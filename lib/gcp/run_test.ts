@@ -32,6 +32,8 @@ const WEB: RunService = {
   isOpen: false,
   port: { number: 15_009, isHttp2: true },
   serviceAccount: "k8s-demo@p.iam.gserviceaccount.com",
+  generation: undefined,
+  hasVpcEgress: false,
   problem: undefined,
 };
 
@@ -69,6 +71,28 @@ const MEANINGS: [name: string, fields: Record<string, unknown>, changed: Partial
     "a deployment that failed",
     { terminalCondition: { type: "Ready", state: "CONDITION_FAILED", message: "Image not found." } },
     { problem: "Image not found." },
+  ],
+  [
+    "generation 2 with a connector",
+    {
+      template: {
+        ...made().template,
+        executionEnvironment: "EXECUTION_ENVIRONMENT_GEN2",
+        vpcAccess: { connector: "projects/p/locations/europe-west1/connectors/c" },
+      },
+    },
+    { generation: 2, hasVpcEgress: true },
+  ],
+  [
+    "generation 1 with interfaces of its own",
+    {
+      template: {
+        ...made().template,
+        executionEnvironment: "EXECUTION_ENVIRONMENT_GEN1",
+        vpcAccess: { networkInterfaces: [{ network: "default" }] },
+      },
+    },
+    { generation: 1, hasVpcEgress: true },
   ],
   ["one that is on its way", { terminalCondition: { type: "Ready", state: "CONDITION_RECONCILING" } }, {}],
 ];
