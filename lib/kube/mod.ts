@@ -16,9 +16,11 @@ export { readKubeconfig } from "./kubeconfig.ts";
 export { loadBalancerAddress } from "./load_balancer.ts";
 export { keepLease, type Lease, type LeaseOptions } from "./lease.ts";
 export {
+  annotation,
   keyOf,
   type Kind,
   type KubeObject,
+  label,
   nameOf,
   type ObjectMeta,
   pathOf,

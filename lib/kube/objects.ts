@@ -52,6 +52,7 @@ export const RESOURCES = {
   ConfigMap: core("ConfigMap", "configmaps"),
   Event: core("Event", "events"),
   Namespace: { ...core("Namespace", "namespaces"), namespaced: false },
+  Pod: core("Pod", "pods"),
   Service: core("Service", "services"),
   ServiceAccount: core("ServiceAccount", "serviceaccounts"),
   Role: { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", resource: "roles" },
@@ -84,6 +85,16 @@ export function nameOf({ kind, metadata }: Pick<KubeObject, "kind" | "metadata">
 /** `prod/web`; `web` where there is no namespace. */
 export function keyOf({ namespace, name }: Pick<ObjectMeta, "namespace" | "name">): string {
   return namespace ? `${namespace}/${name}` : name;
+}
+
+/** `undefined` where the object has none of that name. */
+export function annotation({ metadata: { annotations } }: KubeObject, key: string): string | undefined {
+  return annotations && Object.hasOwn(annotations, key) ? annotations[key] : undefined;
+}
+
+/** `undefined` where the object has none of that name. */
+export function label({ metadata: { labels } }: KubeObject, key: string): string | undefined {
+  return labels && Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
 const text = v.optional(v.string());

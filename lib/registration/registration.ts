@@ -25,11 +25,19 @@ export interface Registration {
   requestTimeoutMs?: number | undefined;
   /** Requests at once that an instance of the service takes. */
   concurrency?: number | undefined;
+  /** Requests at once in one tunnel. @default the concurrency */
+  maxStreams?: number | undefined;
+  /** How long a client uses one connection. @default what the request timeout allows */
+  maxConnectionMs?: number | undefined;
   /**
-   * A Service that is there already, by which the service is registered: only its annotations are written, and its selector where it
-   * has none.
+   * A Service that is there already, by which the service is registered: only its annotations are written, its selector where it
+   * has none, and the label by which the gate finds it where it is to be `isLabelled` by us.
    */
-  service?: { selector: Readonly<Record<string, string>> | undefined } | undefined;
+  service?: { selector: Readonly<Record<string, string>> | undefined; isLabelled?: boolean } | undefined;
+  /** Further annotations of the Service. */
+  annotations?: Readonly<Record<string, string>> | undefined;
+  /** Registration that this is one region of: what concerns the workload itself is written with that. */
+  partOf?: string | undefined;
   /** What this was registered by, e.g. `Service prod/web`; what carries it may be removed when that is gone. */
   owner?: string | undefined;
   /** @default "cluster.local" */
@@ -66,10 +74,14 @@ export function registrationObjects(registration: Registration): KubeObject[] {
   const meta = (objectName: string) => ({
     name: objectName,
     namespace,
-    labels: { [words.REGISTERED]: name, [words.MANAGED_BY]: words.MANAGED_BY_US },
+    labels: {
+      [words.REGISTERED]: name,
+      [words.MANAGED_BY]: words.MANAGED_BY_US,
+      ...(registration.partOf ? { [words.PART_OF]: registration.partOf } : {}),
+    },
     ...(registration.owner ? { annotations: { [words.OWNER_ANNOTATION]: registration.owner } } : {}),
   });
-  return [
+  const endpoint: KubeObject[] = [
     service(registration, selector, ports, meta(name)),
     {
       apiVersion: "networking.istio.io/v1",
@@ -91,6 +103,10 @@ export function registrationObjects(registration: Registration): KubeObject[] {
         trafficPolicy: { tls: { mode: "ISTIO_MUTUAL" }, ...connectionPool(registration) },
       },
     },
+  ];
+  if (registration.partOf) return endpoint;
+  return [
+    ...endpoint,
     {
       apiVersion: "security.istio.io/v1",
       kind: "PeerAuthentication",
@@ -137,13 +153,15 @@ function service(
   const annotations = {
     [words.URL_ANNOTATION]: registration.url,
     ...(registration.audience ? { [words.AUDIENCE_ANNOTATION]: registration.audience } : {}),
+    ...registration.annotations,
   };
   if (registration.service) {
     const { name, namespace } = meta;
+    const labels = registration.service.isLabelled ? { labels: { [words.REGISTERED]: name } } : {};
     return {
       apiVersion: "v1",
       kind: "Service",
-      metadata: { name, namespace, annotations },
+      metadata: { name, namespace, ...labels, annotations },
       ...(registration.service.selector ? {} : { spec: { selector } }),
     };
   }
@@ -158,11 +176,13 @@ function service(
   };
 }
 
-function connectionPool({ requestTimeoutMs, concurrency }: Registration): { connectionPool?: object } {
-  const seconds = requestTimeoutMs === undefined ? undefined : drainableSeconds(requestTimeoutMs);
+function connectionPool(registration: Registration): { connectionPool?: object } {
+  const { requestTimeoutMs, concurrency, maxStreams = concurrency, maxConnectionMs } = registration;
+  const followed = requestTimeoutMs === undefined ? undefined : drainableSeconds(requestTimeoutMs);
+  const seconds = maxConnectionMs === undefined ? followed : maxConnectionMs / 1_000;
   const pool = {
     ...(seconds === undefined ? {} : { tcp: { maxConnectionDuration: `${seconds}s` } }),
-    ...(concurrency === undefined ? {} : { http: { maxConcurrentStreams: Math.max(1, Math.floor(concurrency)) } }),
+    ...(maxStreams === undefined ? {} : { http: { maxConcurrentStreams: Math.max(1, Math.floor(maxStreams)) } }),
   };
   return Object.keys(pool).length ? { connectionPool: pool } : {};
 }

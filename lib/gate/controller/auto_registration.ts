@@ -1,17 +1,33 @@
 import { reasonOf } from "../../base/errors.ts";
+import { HttpError } from "../../base/http.ts";
 import { logger } from "../../base/log.ts";
-import { apply, get, keyOf, type KubeClient, type KubeObject, nameOf, remove, RESOURCES } from "../../kube/mod.ts";
 import {
+  annotation,
+  apply,
+  ConflictError,
+  get,
+  keyOf,
+  type KubeClient,
+  type KubeObject,
+  label,
+  nameOf,
+  remove,
+  RESOURCES,
+} from "../../kube/mod.ts";
+import {
+  type CloudRunName,
+  fullServiceName,
   MANAGED_BY,
   MANAGED_BY_US,
   OWNER_ANNOTATION,
   registrationObjects,
+  registrationOf,
   SERVICE_ANNOTATION,
+  URL_ANNOTATION,
 } from "../../registration/mod.ts";
 import type { RouteProblem } from "../status.ts";
 import type { KeptServices } from "./cloud_run.ts";
 import { warn } from "./events.ts";
-import { annotation, label } from "./registered.ts";
 import { type Defaults, type Source, type SourceObjects, sourcesOf } from "./sources.ts";
 
 const log = logger("hgate", "register");
@@ -58,7 +74,7 @@ export class AutoRegistration {
     }
     await this.#removeStale(state.made, owners, signal);
     await this.#tell(problems, signal);
-    const nextAt = this.options.services.keepOnly(sources.map(({ cloudRun }) => cloudRun));
+    const nextAt = this.options.services.keepOnly(sources.map(({ wish }) => wish.cloudRun));
     return { problems: problems.map(({ object, problem }) => ({ object, problem })), nextAt };
   }
 
@@ -69,41 +85,72 @@ export class AutoRegistration {
     made: ReadonlyMap<string, KubeObject>,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    if (!gateAddress) return "the gate has no internal address yet: Service internal-hgate waits for its load balancer";
-    const { last, problem } = await this.options.services.get(source.cloudRun, signal);
-    const url = last?.urls[0];
-    if (!last || !url) return problem;
-    const { name, namespace, audience, ports, service, owner, cloudRun } = source;
-    const objects = registrationObjects({
-      name,
-      namespace,
-      url,
-      audience,
-      gateAddress,
-      ports,
-      service,
-      owner,
-      workload: cloudRun.service,
-      requestTimeoutMs: last.timeoutMs,
+    const { wish, owner } = source;
+    const { cloudRun, command, service } = wish;
+    if (!gateAddress && !command?.gateAddress) {
+      return "the gate has no internal address yet: Service internal-hgate waits for its load balancer";
+    }
+    const { last, problem } = await this.options.services.get(cloudRun, signal);
+    if (!last) return problem;
+    const registration = registrationOf(wish, {
+      url: last.urls[0],
+      timeoutMs: last.timeoutMs,
       concurrency: last.concurrency,
+      gateAddress,
+      owner: command ? undefined : owner,
       clusterDomain: this.options.clusterDomain,
     });
-    for (const object of objects) {
-      const isTheirs = service !== undefined && object.kind === "Service";
-      await this.#apply(isTheirs ? withService(object, source) : object, made, signal);
+    if (!registration) return problem ?? withoutUrl(cloudRun);
+    for (const object of registrationObjects(registration)) {
+      if (command) await this.#follow(object, source, made, signal);
+      else if (service && object.kind === "Service") await this.#apply(withService(object, source), made, signal);
+      else await this.#apply(object, made, signal);
     }
     return problem;
   }
 
+  /**
+   * Writes an object of a Service that a command registered, as that wrote it. The command, or the one that takes it back, may be at
+   * work just now and this replica not have heard of it: what it has changed since is neither set back nor made anew.
+   */
+  async #follow(
+    object: KubeObject,
+    { object: seen }: Source,
+    made: ReadonlyMap<string, KubeObject>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { namespace, name, resourceVersion } = seen.metadata;
+    if (object.kind === "Service") {
+      if (annotation(object, URL_ANNOTATION) === annotation(seen, URL_ANNOTATION)) return; // all else is the command's
+      const metadata = { ...object.metadata, ...(resourceVersion ? { resourceVersion } : {}) };
+      return await this.#apply({ ...object, metadata }, made, signal);
+    }
+    if (!this.#isDue(object, made)) return;
+    const now = await get(this.options.kube, RESOURCES.Service, namespace, name, signal);
+    if (now?.metadata.resourceVersion === resourceVersion) await this.#apply(object, made, signal);
+  }
+
+  #isDue(object: KubeObject, made: ReadonlyMap<string, KubeObject>): boolean {
+    const last = this.#applied.get(nameOf(object));
+    const there = made.get(nameOf(object));
+    return !there || last?.text !== JSON.stringify(object) || last.version !== there.metadata.resourceVersion;
+  }
+
   async #apply(object: KubeObject, made: ReadonlyMap<string, KubeObject>, signal: AbortSignal): Promise<void> {
+    if (!this.#isDue(object, made)) return;
     const name = nameOf(object);
     const text = JSON.stringify(object);
     const last = this.#applied.get(name);
-    const there = made.get(name);
-    if (there && last?.text === text && last.version === there.metadata.resourceVersion) return;
     const { kube } = this.options;
-    const stored = await apply(kube, object, { signal });
-    this.#applied.set(name, { text, version: stored.metadata.resourceVersion });
+    try {
+      const stored = await apply(kube, object, { signal });
+      this.#applied.set(name, { text, version: stored.metadata.resourceVersion });
+    } catch (error) {
+      // It changed since it was seen: the watch that is to tell of it wakes us again.
+      const isStale = error instanceof HttpError && !(error instanceof ConflictError) && error.status === 409;
+      if (!isStale) throw error;
+      return;
+    }
     if (last?.text !== text) log.info(`${name} applied`);
   }
 
@@ -156,9 +203,11 @@ export class AutoRegistration {
 }
 
 /** With what it was registered as, where a person has not said it: the URL alone would look like a person's. */
-function withService(object: KubeObject, { cloudRun, object: there }: Source): KubeObject {
-  const full = `projects/${cloudRun.project}/locations/${cloudRun.region}/services/${cloudRun.service}`;
-  const said = annotation(there, SERVICE_ANNOTATION) ?? full;
+function withService(object: KubeObject, { wish, object: there }: Source): KubeObject {
+  const said = annotation(there, SERVICE_ANNOTATION) ?? fullServiceName(wish.cloudRun);
   const annotations = { ...object.metadata.annotations, [SERVICE_ANNOTATION]: said };
   return { ...object, metadata: { ...object.metadata, annotations } };
 }
+
+const withoutUrl = ({ service, region }: CloudRunName) =>
+  `Cloud Run has no URL for ${service} in ${region}: its default URL is switched off`;

@@ -1,5 +1,5 @@
 import { reasonOf } from "../../base/errors.ts";
-import type { CloudRunName } from "../../registration/mod.ts";
+import { type CloudRunName, fullServiceName } from "../../registration/mod.ts";
 
 /** What Cloud Run says of a service. */
 export interface CloudRunService {
@@ -45,7 +45,7 @@ export class KeptServices {
 
   async get(name: CloudRunName, signal?: AbortSignal): Promise<Readonly<Kept>> {
     const { everyMs = 300_000, afterFailureMs = 30_000, random = Math.random, now = Date.now } = this.options;
-    const key = `${name.project}/${name.region}/${name.service}`;
+    const key = fullServiceName(name);
     const kept: Kept = this.#kept.get(key) ?? { last: undefined, problem: undefined, nextAt: 0 };
     this.#kept.set(key, kept);
     if (now() < kept.nextAt) return kept;
@@ -55,13 +55,14 @@ export class KeptServices {
     } catch (error) {
       kept.problem = reasonOf(error);
     }
-    kept.nextAt = now() + (kept.problem ? afterFailureMs : everyMs) * (0.8 + random() * 0.4);
+    const isWell = kept.problem === undefined && kept.last?.urls.length;
+    kept.nextAt = now() + (isWell ? everyMs : afterFailureMs) * (0.8 + random() * 0.4);
     return kept;
   }
 
   /** Forgets those that nobody asks for. @returns when the next of the others is due, milliseconds since 1970 */
   keepOnly(names: readonly CloudRunName[]): number {
-    const wanted = new Set(names.map((name) => `${name.project}/${name.region}/${name.service}`));
+    const wanted = new Set(names.map(fullServiceName));
     for (const key of this.#kept.keys()) if (!wanted.has(key)) this.#kept.delete(key);
     return Math.min(...[...this.#kept.values()].map(({ nextAt }) => nextAt), Infinity);
   }
@@ -69,10 +70,9 @@ export class KeptServices {
 
 /** What is wrong with it, for who registered it. */
 function problemOf(
-  { urls, port, problem }: CloudRunService,
+  { port, problem }: CloudRunService,
   { project, region, service }: CloudRunName,
 ): string | undefined {
-  if (urls.length === 0) return `Cloud Run has no URL for ${service} in ${region}: its default URL is switched off`;
   if (problem) return `Cloud Run: ${service} does not serve: ${problem}`;
   if (port?.isHttp2 === false) {
     const command = `gcloud run services update ${service} --project ${project} --region ${region} --use-http2`;

@@ -1,4 +1,4 @@
-import type { KubeObject } from "../../kube/mod.ts";
+import { annotation, type KubeObject } from "../../kube/mod.ts";
 import {
   AUDIENCE_ANNOTATION,
   HOSTS_ANNOTATION,
@@ -120,16 +120,6 @@ export function saidOf(object: KubeObject) {
     audience: annotation(object, AUDIENCE_ANNOTATION),
     tunnel: annotation(object, TUNNEL_ANNOTATION),
   };
-}
-
-export function annotation(object: KubeObject, key: string): string | undefined {
-  const { annotations } = object.metadata;
-  return annotations && Object.hasOwn(annotations, key) ? annotations[key] : undefined;
-}
-
-export function label(object: KubeObject, key: string): string | undefined {
-  const { labels } = object.metadata;
-  return labels && Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
 /** Whether its own name can stand in a route: the API server takes no others, but nothing here depends on that. */

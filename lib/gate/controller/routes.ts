@@ -1,4 +1,4 @@
-import { type KubeObject, nameOf } from "../../kube/mod.ts";
+import { type KubeObject, label, nameOf } from "../../kube/mod.ts";
 import { PLAIN_HOSTS_LABEL } from "../../registration/mod.ts";
 import type { GateRoutes, PassRoute, TunnelRoute, TunnelRouteLimits } from "../route.ts";
 import type { RouteProblem } from "../status.ts";
@@ -7,7 +7,6 @@ import {
   clusterAddress,
   hasGoodName,
   hostsOf,
-  label,
   plainHostsOf,
   portsOf,
   saidOf,

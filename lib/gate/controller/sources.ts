@@ -1,35 +1,30 @@
 import { parseDocument } from "../../base/document.ts";
-import { type KubeObject, nameOf } from "../../kube/mod.ts";
+import { annotation, type KubeObject, label, nameOf } from "../../kube/mod.ts";
 import {
   AUTO_REGISTRATION_LABEL,
-  type CloudRunName,
   isLabel,
   MANAGED_BY,
   MANAGED_BY_US,
+  namedPorts,
   parseServiceName,
+  REGISTERED_BY_ANNOTATION,
   SERVICE_ANNOTATION,
-  type ServicePort,
   URL_ANNOTATION,
+  type Wish,
+  wishOf,
 } from "../../registration/mod.ts";
 import type { RouteProblem } from "../status.ts";
 import { dataOf } from "./mesh_env.ts";
-import { annotation, label } from "./registered.ts";
 import { shown } from "./target.ts";
 import * as v from "valibot";
 
 /** Something that asks for a Cloud Run service to be registered. */
 export interface Source {
-  /** `Service prod/web`, `ConfigMap prod/cloud-run-services web`; what is made carries it. */
+  /** `Service prod/web`, `ConfigMap prod/cloud-run-services web`; what is made carries it, unless a command registered. */
   owner: string;
-  /** For events. */
+  /** For events; the Service itself where one asks. */
   object: KubeObject;
-  name: string;
-  namespace: string;
-  cloudRun: CloudRunName;
-  ports: ServicePort[] | undefined;
-  audience: string | undefined;
-  /** As in the registration: a Service that is there already. */
-  service: { selector: Record<string, string> | undefined } | undefined;
+  wish: Wish;
 }
 
 export interface SourceObjects {
@@ -56,14 +51,9 @@ const Entry = v.strictObject({
   audience: v.optional(v.string()),
   ports: v.optional(v.pipe(v.array(Port), v.minLength(1), v.maxLength(64))),
 });
-const ServiceSpec = v.object({
-  ports: v.pipe(v.array(Port), v.maxLength(64)),
-  selector: v.optional(v.record(v.string(), v.string())),
-});
-
 /**
- * Who asks, in namespaces that opted in: Services with the registration's label and without a URL of a person, and the entries of
- * config maps. One that asks in vain is a problem, and still among the owners: what was made for it stays until it goes.
+ * Who asks, in namespaces that opted in: Services with the registration's label and without a URL of a person, those that a command
+ * registered, and the entries of config maps. One that asks in vain is a problem, and still among the owners: what was made for it stays until it goes.
  */
 export async function sourcesOf(
   objects: SourceObjects,
@@ -76,24 +66,28 @@ export async function sourcesOf(
     objects.namespaces.filter((namespace) => label(namespace, AUTO_REGISTRATION_LABEL) === "enabled")
       .map(({ metadata }) => metadata.name),
   );
-  const add = (owner: string, object: KubeObject, read: Omit<Source, "owner" | "object"> | string) => {
+  const add = (owner: string, object: KubeObject, wish: Wish | string) => {
     owners.add(owner);
     const problem = (text: string) => void problems.push({ object: owner, problem: text, source: object });
-    if (typeof read === "string") return problem(read);
-    const { project } = read.cloudRun;
+    if (typeof wish === "string") return problem(wish);
+    const { project } = wish.cloudRun;
     if (defaults.project && project !== defaults.project) {
-      return problem(`project ${project} is not ${defaults.project}`);
+      return problem(
+        `project ${project} is not ${defaults.project}${wish.command ? ": changes are not followed" : ""}`,
+      );
     }
-    const key = `${read.namespace}/${read.name}`;
+    const key = `${wish.namespace}/${wish.name}`;
     const first = sources.get(key);
     if (first) return problem(`${key} is registered by ${first.owner}`);
-    sources.set(key, { owner, object, ...read });
+    sources.set(key, { owner, object, wish });
   };
   const isIn = ({ metadata }: KubeObject) => optedIn.has(metadata.namespace ?? "");
   for (const service of objects.services.filter(isIn)) {
+    const isByCommand = annotation(service, REGISTERED_BY_ANNOTATION) !== undefined;
     const isOurs = label(service, MANAGED_BY) === MANAGED_BY_US;
     const asks = annotation(service, SERVICE_ANNOTATION);
-    if (isOurs || (asks === undefined && annotation(service, URL_ANNOTATION) !== undefined)) continue;
+    const isAPersonsUrl = asks === undefined && annotation(service, URL_ANNOTATION) !== undefined;
+    if (!isByCommand && (isOurs || isAPersonsUrl)) continue;
     add(nameOf(service), service, ofService(service, asks ?? service.metadata.name, defaults));
   }
   for (const configMap of objects.configMaps.filter(isIn)) {
@@ -104,27 +98,9 @@ export async function sourcesOf(
   return { sources: [...sources.values()], owners, problems };
 }
 
-type Read = Omit<Source, "owner" | "object"> | string;
-
-function ofService(service: KubeObject, asks: string, defaults: Defaults): Read {
-  const { name, namespace = "" } = service.metadata;
+function ofService(service: KubeObject, asks: string, defaults: Defaults): Wish | string {
   const cloudRun = parseServiceName(asks, defaults);
-  if (!cloudRun) return unreadable(asks);
-  const spec = v.safeParse(ServiceSpec, service["spec"]);
-  if (!spec.success) return "its ports cannot be read";
-  // Istio finds the gate's port by the port's name.
-  if (spec.output.ports.some(({ name }) => !name)) return "its ports need names, e.g. http";
-  const { selector } = spec.output;
-  const hasSelector = selector && Object.keys(selector).length > 0 && selector["mesh-cloudrun"] !== name;
-  const ports = named(spec.output.ports);
-  return {
-    name,
-    namespace,
-    cloudRun,
-    ports,
-    audience: undefined,
-    service: { selector: hasSelector ? selector : undefined },
-  };
+  return cloudRun ? wishOf(service, cloudRun) : unreadable(asks);
 }
 
 async function ofEntry(
@@ -132,7 +108,7 @@ async function ofEntry(
   key: string,
   text: string,
   defaults: Defaults,
-): Promise<Read> {
+): Promise<Wish | string> {
   if (!isLabel(key)) return `${shown(key)} cannot be the name of a Service`;
   let value: unknown;
   try {
@@ -150,13 +126,8 @@ async function ofEntry(
   const cloudRun = parseServiceName(service, { region, project });
   if (!cloudRun) return unreadable(service);
   const { namespace = "" } = configMap.metadata;
-  return { name: key, namespace, cloudRun, audience, ports: ports && named(ports), service: undefined };
+  return { name: key, namespace, cloudRun, audience, ports: ports && namedPorts(ports) };
 }
 
 const unreadable = (text: string) =>
   `${shown(text)} names no Cloud Run service: [project/]region/service, both known where they are left out`;
-
-/** A port without a name is HTTP, as on Cloud Run. */
-function named(ports: readonly { name?: string | undefined; port: number }[]): ServicePort[] {
-  return ports.map(({ name, port }, at) => ({ name: name || (at ? `http-${port}` : "http"), port }));
-}
