@@ -1,6 +1,7 @@
 /** The Google APIs that krun asks: who this instance is, for a token, for clusters and labels. */
 export { findCredentials, gcloudDirectory, type GoogleCredentials } from "./credentials.ts";
 export { type GcloudConfig, readGcloudConfig } from "./gcloud_config.ts";
+export { grant } from "./grant.ts";
 export { getCluster, type GkeCluster, listClusters } from "./gke.ts";
 export { type IdToken, type IdTokenSource } from "./id_token.ts";
 export { type AccessToken, MetadataServer } from "./metadata.ts";
@@ -13,7 +14,8 @@ export {
   withMember,
   withoutMember,
 } from "./policy.ts";
-export { projectLabels } from "./projects.ts";
+export { projectPolicy } from "./project_policy.ts";
+export { projectLabels, projectNumber } from "./projects.ts";
 export { type GoogleCall, googleCall, type GoogleRest, pathOf } from "./rest.ts";
 export { cloudRun, type CloudRunApi, type RunOptions, type RunService } from "./run.ts";
 export { RUN_INVOKER, runServicePolicy } from "./run_policy.ts";
@@ -32,3 +34,12 @@ export {
   TRAFFIC_REVISION,
 } from "./run_resource.ts";
 export { type RunFields, type RunPlace, type RunServiceStore, runServiceStore } from "./run_services.ts";
+export {
+  accountEmail,
+  isAccountId,
+  type NewServiceAccount,
+  type ServiceAccount,
+  type ServiceAccounts,
+  serviceAccounts,
+} from "./service_accounts.ts";
+export { enabledApis } from "./service_usage.ts";

@@ -1,7 +1,23 @@
 import { type Fetch, request } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import type { GoogleCredentials } from "./credentials.ts";
+import { googleCall, type GoogleRest, pathOf } from "./rest.ts";
 import * as v from "valibot";
+
+const WholeProject = v.object({ name: v.pipe(v.string(), v.regex(/^projects\/\d+$/)), projectId: v.string() });
+
+/** The number of a project, as a text: the part of names and URLs that does not change. @throws {HttpError} it may not be read */
+export async function projectNumber(project: string, rest: GoogleRest, signal?: AbortSignal): Promise<string> {
+  const { name } = await googleCall(WholeProject, {
+    what: `read project ${project}`,
+    api: "cloudresourcemanager.googleapis.com",
+    project,
+    path: `v3/${pathOf("projects", project)}`,
+    permission: "resourcemanager.projects.get",
+    signal,
+  }, rest);
+  return name.slice("projects/".length);
+}
 
 const Project = v.object({ labels: v.optional(v.record(v.string(), v.string()), {}) });
 

@@ -75,6 +75,9 @@ function fixFor(status: number, answer: string, { api, project, permission }: Go
   if (status === 403 && /SERVICE_DISABLED|has not been used|is disabled/.test(answer)) {
     return `gcloud services enable ${api} --project ${project}`;
   }
+  if (status === 403 && /USER_PROJECT_DENIED/.test(answer)) {
+    return `grant the account serviceusage.services.use in project ${project}: roles/serviceusage.serviceUsageConsumer holds it`;
+  }
   if (status === 403) return `grant the account ${permission} in project ${project}, by a role that holds it`;
   if (status === 401) {
     return "the access token was refused: gcloud auth application-default login, and check the machine's clock";
