@@ -16,6 +16,8 @@ const CONNECTIONS = 4;
 const PER_SECOND = 100;
 /** Of the tokens' source. */
 const OUTAGE_MS = 10_000;
+/** A watch on which nothing happens brings a bookmark each minute or so. */
+const NEWS_MS = 90_000;
 /** Clients change connections every 5 s: before the 20 s that a replica waits for its streams at its end. */
 const REQUEST_TIMEOUT_MS = 8_000;
 
@@ -31,7 +33,7 @@ export async function gateFaults(world: E2eWorld, runtime: string, step: Step): 
 
   /** Load for as long as `fault` takes, and 3 s more. @param mayFail how many of the requests */
   async function underLoad(what: string, fault: () => Promise<void>, mayFail = 0): Promise<void> {
-    const load = await loadFromPod(world, "/", 120, { connections: CONNECTIONS, perSecond: PER_SECOND });
+    const load = await loadFromPod(world, "/", 240, { connections: CONNECTIONS, perSecond: PER_SECOND });
     const started = performance.now();
     try {
       await fault();
@@ -120,7 +122,7 @@ export async function gateFaults(world: E2eWorld, runtime: string, step: Step): 
             (await gatePods(cluster)).map((pod) => at(world, pod, "hgate_config_age_seconds", "")),
           );
           return ages.every((seconds) => seconds * 1_000 < performance.now() - backAt) || undefined;
-        });
+        }, NEWS_MS);
       });
     });
   }
