@@ -10,13 +10,7 @@ import {
   type OutputFormat,
   runPlan,
 } from "../lib/admin/mod.ts";
-import {
-  type AdminArguments,
-  adminHelp,
-  CHANGING_FLAGS,
-  parseAdminArguments,
-  SHARED_FLAGS,
-} from "./admin_arguments.ts";
+import { type AdminArguments, adminHelp, flagsOf, parseAdminArguments } from "./admin_arguments.ts";
 import type { AdminCommand, LookingCommand } from "./admin_command.ts";
 import type { AdminName } from "./admin_names.ts";
 import { Interrupted, listenForSignals } from "./signals.ts";
@@ -40,7 +34,7 @@ export interface AdminOutside {
  */
 export async function admin(name: AdminName, args: readonly string[], outside: AdminOutside): Promise<number> {
   const command = await ADMIN_COMMANDS[name]!();
-  const flags = { ...command.flags, ...("plan" in command ? CHANGING_FLAGS : {}), ...SHARED_FLAGS };
+  const flags = flagsOf(command);
   const parsed = parseAdminArguments({ ...command, flags }, args);
   if (parsed.is("help")) {
     outside.print(adminHelp({ ...command, flags }));

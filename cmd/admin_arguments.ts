@@ -22,6 +22,7 @@ export interface AdminArguments {
   words: readonly string[];
   /** @throws {UsageError} none was given */
   required(flag: string): string;
+  /** `undefined` for a flag that may be given several times, too. */
   text(flag: string): string | undefined;
   /** A whole number in a range. @throws {UsageError} another word */
   number(flag: string, range: { least: number; most: number }): number | undefined;
@@ -48,6 +49,11 @@ export const CHANGING_FLAGS: AdminFlags = {
   yes: { type: "boolean", help: "do not ask; needed where standard input is no terminal" },
   timeout: { type: "string", value: "DURATION", help: "for all that is waited for, e.g. 90s (5m)" },
 };
+
+/** All that a command takes: its own flags first; of two of one name its own counts. */
+export function flagsOf({ flags, ...command }: { flags: AdminFlags }): AdminFlags {
+  return { ...flags, ...("plan" in command ? CHANGING_FLAGS : {}), ...SHARED_FLAGS, ...flags };
+}
 
 /** A command line's form. */
 export interface AdminUsage {
@@ -86,9 +92,12 @@ export function parseAdminArguments(usage: AdminUsage, args: readonly string[]):
     if (choices && typeof value === "string" && !choices.includes(value)) {
       throw wrong(`--${name} is "${value}", it is one of ${choices.join(", ")}`);
     }
-    if (value === "") throw wrong(`--${name} is empty`);
+    if ([value].flat().includes("")) throw wrong(`--${name} is empty`);
   }
-  const text = (flag: string) => values[flag] as string | undefined;
+  const text = (flag: string) => {
+    const value = values[flag];
+    return typeof value === "string" ? value : undefined;
+  };
   return {
     words,
     text,

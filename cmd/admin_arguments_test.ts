@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { adminHelp, type AdminUsage, parseAdminArguments } from "./admin_arguments.ts";
+import { adminHelp, type AdminUsage, flagsOf, parseAdminArguments } from "./admin_arguments.ts";
 
 const USAGE: AdminUsage = {
   name: "register-service",
@@ -58,4 +58,17 @@ Deno.test("admin arguments: --help needs no words, and names every flag", () => 
   for (const flag of Object.keys(USAGE.flags)) assert.match(text, new RegExp(`--${flag}\\b`));
   assert.match(text, /cloud-run-mesh register-service NAME \[flags\]/);
   assert.match(text, /--port NAME=NUMBER …/);
+});
+
+Deno.test("admin arguments: a command's own flag wins over the one of that name that all have", () => {
+  const region = { type: "string", multiple: true, help: "mine" } as const;
+  const usage = { ...USAGE, flags: { region }, plan: () => {} };
+  const flags = flagsOf(usage);
+  assert.equal(flags["region"], region);
+  assert("dry-run" in flags && "project" in flags);
+  assert(!("dry-run" in flagsOf({ flags: {} })), "who only looks has no dry run");
+  const args = parseAdminArguments({ ...usage, flags }, ["web", "--region", "a", "--region", "b"]);
+  assert.deepEqual(args.all("region"), ["a", "b"]);
+  assert.equal(args.text("region"), undefined);
+  assert.throws(() => parseAdminArguments({ ...usage, flags }, ["web", "--region="]), /--region is empty/);
 });

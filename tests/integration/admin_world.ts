@@ -4,7 +4,7 @@
  * or as a child process ({@link startAdmin}).
  */
 import type { AdminCommand } from "../../cmd/admin_command.ts";
-import { CHANGING_FLAGS, parseAdminArguments, SHARED_FLAGS } from "../../cmd/admin_arguments.ts";
+import { flagsOf, parseAdminArguments } from "../../cmd/admin_arguments.ts";
 import { adminContext, type Outcome, runPlan } from "../../lib/admin/mod.ts";
 import type { Fetch } from "../../lib/base/http.ts";
 import { AccessTokens } from "../emulators/access_tokens.ts";
@@ -225,10 +225,7 @@ export async function runCommand(
   options: RunCommandOptions = {},
 ): Promise<Outcome> {
   const { signal = new AbortController().signal, isDryRun = false, timeoutMs = 5_000 } = options;
-  const parsed = parseAdminArguments(
-    { ...command, flags: { ...command.flags, ...CHANGING_FLAGS, ...SHARED_FLAGS } },
-    args,
-  );
+  const parsed = parseAdminArguments({ ...command, flags: flagsOf(command) }, args);
   const [project, region, cluster, location, context] = ["project", "region", "cluster", "location", "context"]
     .map((flag) => parsed.text(flag));
   using found = adminContext({ project, region, cluster, location, context }, {
