@@ -1,38 +1,25 @@
 /**
- * The Cloud Run Admin API, run.googleapis.com: get and list services, their IAM policies.
+ * The Cloud Run Admin API, run.googleapis.com: services with their revisions and operations, their IAM policies. What is deployed runs
+ * where a test says by whom.
  *
  * Wire facts: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
  */
-import type { AccessTokens } from "./access_tokens.ts";
+import { type AccessTokens, bearerToken } from "./access_tokens.ts";
+import { type FrontEndServices, Instances, type RevisionRunner } from "./cloud_run_instances.ts";
+import { runMethods } from "./cloud_run_methods.ts";
 import { policyMethods, ServicePolicies } from "./cloud_run_policy.ts";
-import { type GoogleApi, googleError, startGoogleApi } from "./google_api.ts";
-import { type EmulatedAnswer, jsonAnswer } from "./http_server.ts";
+import { RunStore, type RunStoreState } from "./cloud_run_store.ts";
+import type { RunServiceResource } from "./cloud_run_types.ts";
+import { type GoogleApi, startGoogleApi } from "./google_api.ts";
 
-/** A service as the API gives it; durations are texts such as `300s`, 64-bit numbers too. */
-export interface RunServiceResource {
-  /** `projects/P/locations/R/services/S` */
-  name: string;
-  uri?: string;
-  urls?: string[];
-  ingress?: string;
-  customAudiences?: string[];
-  invokerIamDisabled?: boolean;
-  template?: {
-    timeout?: string;
-    maxInstanceRequestConcurrency?: number;
-    serviceAccount?: string;
-    containers?: { image?: string; ports?: { name?: string; containerPort?: number }[] }[];
-  };
-  terminalCondition?: { type: string; state: string; reason?: string; message?: string };
-  [field: string]: unknown;
-}
+export type { RevisionRunner, RunningRevision } from "./cloud_run_instances.ts";
+export type { RunRevisionResource, RunServiceResource } from "./cloud_run_types.ts";
 
 /** What the API answers; may be changed while it runs. */
-export interface CloudRunState {
+export interface CloudRunState extends RunStoreState {
   projectId: string;
   /** Regions there are; a service's is in its name. */
   regions: string[];
-  services: RunServiceResource[];
   /** Services a page. @default 100 */
   pageSize: number;
 }
@@ -40,6 +27,11 @@ export interface CloudRunState {
 export interface CloudRunEmulator extends GoogleApi {
   state: CloudRunState;
   policies: ServicePolicies;
+  /**
+   * Makes or changes a service as another editor would, and waits until it is done.
+   * @param name `projects/P/locations/R/services/S`  @param fields those that are given are replaced
+   */
+  edit(name: string, fields: Partial<RunServiceResource>): Promise<RunServiceResource>;
 }
 
 /** A service that serves, with both forms of its URL, as Cloud Run makes it from `gcloud run deploy --use-http2`. */
@@ -74,71 +66,56 @@ export function runService(
 
 /** Starts the API on a free port. */
 export async function startCloudRun(
-  options: { accessTokens: AccessTokens } & Partial<CloudRunState>,
+  options: {
+    accessTokens: AccessTokens;
+    /** Starts what is deployed. @default nothing runs, and every revision gets ready */
+    runner?: RevisionRunner;
+    /** Services of a front end, kept as the traffic of all services says. */
+    frontEnd?: FrontEndServices;
+  } & Partial<CloudRunState>,
 ): Promise<CloudRunEmulator> {
-  const { accessTokens, ...given } = options;
+  const { accessTokens, runner, frontEnd, ...given } = options;
   const state: CloudRunState = {
     projectId: "demo-project",
+    projectNumber: "1234567890",
     regions: ["us-central1"],
     services: [],
+    revisions: [],
     pageSize: 100,
+    pollsUntilDone: 2,
+    fails: () => undefined,
     ...given,
   };
   const policies = new ServicePolicies();
-  const api = await startGoogleApi(accessTokens, [
+  const instances = new Instances(runner, frontEnd, policies);
+  const store = new RunStore(state, instances);
+  const api: GoogleApi = await startGoogleApi(accessTokens, [
     ...policyMethods(policies, (name) => state.services.some((service) => service.name === name)),
-    {
-      method: "GET",
-      path: /^\/v2\/projects\/([^/]+)\/locations\/([^/]+)\/services\/([^/:]+)$/,
-      permission: "run.services.get",
-      handle: ([project = "", region = "", service = ""]) => {
-        const name = `projects/${project}/locations/${region}/services/${service}`;
-        const refusal = refused(state, project, region, "get", name);
-        if (refusal) return refusal;
-        const found = state.services.find((candidate) => candidate.name === name);
-        return found ? jsonAnswer(200, found) : googleError(
-          404,
-          `Resource '${service}' of kind 'SERVICE' in region '${region}' in project '${project}' does not exist.`,
-        );
-      },
-    },
-    {
-      method: "GET",
-      path: /^\/v2\/projects\/([^/]+)\/locations\/([^/]+)\/services$/,
-      permission: "run.services.list",
-      handle: ([project = "", region = ""], request) => {
-        const parent = `projects/${project}/locations/${region}`;
-        const refusal = refused(state, project, region, "list", parent);
-        if (refusal) return refusal;
-        const all = state.services.filter(({ name }) => name.startsWith(`${parent}/services/`));
-        const from = Number(request.url.searchParams.get("pageToken") ?? 0);
-        if (!Number.isInteger(from) || from < 0) return googleError(400, "Invalid page token.");
-        const services = all.slice(from, from + state.pageSize);
-        const end = from + services.length;
-        return jsonAnswer(200, {
-          ...(services.length > 0 ? { services } : {}),
-          ...(end < all.length ? { nextPageToken: String(end) } : {}),
-        });
-      },
-    },
+    ...runMethods({
+      store,
+      projectId: state.projectId,
+      regions: () => state.regions,
+      pageSize: () => state.pageSize,
+      isDenied: (permission) => api.deniedPermissions.has(permission),
+      userOf: ({ headers }) => accessTokens.ownerOf(bearerToken(headers.authorization) ?? "") ?? "",
+    }),
   ]);
-  return { ...api, state, policies };
-}
-
-function refused(
-  state: CloudRunState,
-  project: string,
-  region: string,
-  verb: "get" | "list",
-  resource: string,
-): EmulatedAnswer | undefined {
-  if (project !== state.projectId) {
-    return googleError(
-      403,
-      `Permission 'run.services.${verb}' denied on resource '${resource}' (or resource may not exist).`,
-    );
-  }
-  if (!state.regions.includes(region)) {
-    return googleError(404, `Location ${region} is not found or access is unauthorized.`);
-  }
+  return {
+    ...api,
+    state,
+    policies,
+    async edit(name, fields) {
+      const service = store.find(name);
+      const operation = store.write(
+        store.merged(service, name, { ...fields, name }, Object.keys(fields)),
+        "other@example.com",
+      );
+      for (; !operation.isDone; operation.look()) await operation.work;
+      return store.find(name)!;
+    },
+    async [Symbol.asyncDispose]() {
+      await instances[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -51,7 +51,7 @@ export interface GoogleMethod {
   method: string;
   /** Tried on the path without the query; its groups are the handler's `names`. */
   path: RegExp;
-  /** The IAM permission it needs, e.g. `container.clusters.list`. */
+  /** The IAM permission it needs, e.g. `container.clusters.list`; those that depend on the request are in its answer. */
   permission: string;
   handle(names: string[], request: EmulatedRequest): EmulatedAnswer | Promise<EmulatedAnswer>;
 }
@@ -81,7 +81,8 @@ export async function startGoogleApi(accessTokens: AccessTokens, methods: readon
       const told = { user, permissions };
       if (denied === CHARGE) return { ...chargeDenied(charged!), ...told };
       if (denied) return { ...permissionDenied(candidate, request), ...told };
-      return { ...await candidate.handle(match.slice(1).map(decodeURIComponent), request), ...told };
+      const answer = await candidate.handle(match.slice(1).map(decodeURIComponent), request);
+      return { ...answer, user, permissions: [...permissions, ...answer.permissions ?? []] };
     }
     return { ...jsonAnswer(404, "Not Found"), headers: { "content-type": "text/html; charset=UTF-8" }, user };
   };

@@ -15,6 +15,8 @@ export interface InvokerPolicy {
   invokers?: string[];
   /** Audiences taken besides the service's own URL. @default [] */
   customAudiences?: string[];
+  /** All that are taken, the URL only if it is among them. @default the URL and `customAudiences` */
+  audiences?: string[];
 }
 
 export type Verdict = { allowed: true; user?: string } | { allowed: false; status: 401 | 403; user?: string };
@@ -34,7 +36,7 @@ export function checkInvoker(
   // With both headers only this one is checked, and `authorization` is the application's own.
   const token = bearerToken(headers["x-serverless-authorization"] ?? headers.authorization);
   const claims = token === undefined ? undefined : verifySignature(token, jwks);
-  if (!claims || !isGood(claims, [`https://${host}`, ...policy.customAudiences ?? []])) {
+  if (!claims || !isGood(claims, policy.audiences ?? [`https://${host}`, ...policy.customAudiences ?? []])) {
     return { allowed: false, status: 401 };
   }
   const user = claims.email ?? claims.sub ?? "";
