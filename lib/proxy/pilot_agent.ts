@@ -132,6 +132,7 @@ function spawn(command: Deno.Command, { pilotAgent, paths }: PilotAgentOptions, 
   try {
     const child = command.spawn();
     note.started(child.pid);
+    if (mayActAsOthers()) giveStreams(child.pid, PROXY_USER);
     return child;
   } catch (error) {
     note[Symbol.dispose]();

@@ -5,6 +5,7 @@ import type { Step } from "./step.ts";
 import { startE2eWorld } from "./world.ts";
 import { credentialRights } from "./rights_steps.ts";
 import { capture } from "./capture_steps.ts";
+import { accessLog } from "./access_log_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
 import { gateFaults } from "./gate_fault_steps.ts";
 import { gateProtocols } from "./gate_steps.ts";
@@ -68,6 +69,7 @@ Deno.test({
         `${runtime}: mesh-env changes under an app that runs`,
         (t) => meshEnvChanges(world, runtime, timed(t)),
       );
+      await step(`${runtime}: the mesh wants an access log`, () => accessLog(world, runtime));
       await step(`${runtime}: a task of a job`, () => job(world, runtime));
       await step(
         `${runtime}: as on Cloud Run, past a cluster that does not answer`,
