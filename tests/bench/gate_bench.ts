@@ -8,7 +8,8 @@
  */
 import { BENCH_HELLO } from "./gate_peers.ts";
 
-const KINDS = ["plain envoy", "envoy", "embedded", "embedded, h2c"];
+/** Each beside the plain proxy above it that does the same: with TLS to the peer, or without. */
+const KINDS = ["plain envoy", "envoy, h2c", "embedded, h2c", "plain envoy, TLS", "envoy", "embedded"];
 const ROUND_TRIPS = 3_000;
 const SHORT_MS = 3_000;
 const AT_ONCE = 16;
@@ -52,11 +53,11 @@ print(`|${"---|".repeat(HEAD.length + idleCounts.length)}`);
 let reference: Row | undefined;
 for (const kind of kinds) {
   const row = await measure(kind);
-  if (kind === "plain envoy") reference = row;
+  if (kind.startsWith("plain envoy")) reference = row;
   print(`| ${[kind, ...figures(row).map((figure) => figure.toFixed(figure < 100 ? 1 : 0))].join(" | ")} |`);
   if (!reference || row === reference) continue;
   const base = figures(reference);
-  print(`| … to plain envoy | ${figures(row).map((figure, i) => (figure / base[i]!).toFixed(2)).join(" | ")} |`);
+  print(`| … to the plain one | ${figures(row).map((figure, i) => (figure / base[i]!).toFixed(2)).join(" | ")} |`);
 }
 
 function figures(row: Row): number[] {
@@ -75,12 +76,13 @@ function figures(row: Row): number[] {
 async function measure(kind: string): Promise<Row> {
   const directory = await Deno.makeTempDir();
   const peer = await start("gate_peer_process.ts", String(sizeBytes), directory);
-  const [https, http, tcp] = peer.ports as [number, number, number];
-  const url = kind === "embedded, h2c" ? `http://localhost:${http}` : `https://localhost:${https}`;
-  const begin = () => start("gate_process.ts", kind, url, String(tcp), `${directory}/roots.pem`);
+  const [https, http, tcp, tls] = peer.ports as [number, number, number, number];
+  const url = kind.endsWith(", h2c") ? `http://localhost:${http}` : `https://localhost:${https}`;
+  const plain = String(kind.endsWith(", TLS") ? tls : tcp);
+  const begin = () => start("gate_process.ts", kind, url, plain, `${directory}/roots.pem`);
   // Memory that earlier work has left would hide what idle tunnels take: they get a gate of their own.
   const fresh = await begin();
-  const idleKb = await idle(fresh, kind === "plain envoy" ? 2 : 1);
+  const idleKb = await idle(fresh, kind.startsWith("plain envoy") ? 2 : 1);
   await stop(fresh);
   const gate = await begin();
   try {

@@ -49,7 +49,7 @@ export async function serveHttp2(conn: Deno.TcpConn | Deno.TlsConn, sendBytes: n
   await new Http2Connection(conn, role).run();
 }
 
-export async function serveTcp(conn: Deno.TcpConn, sendBytes: number): Promise<void> {
+export async function serveTcp(conn: Deno.TcpConn | Deno.TlsConn, sendBytes: number): Promise<void> {
   const buffer = new Uint8Array(1_024);
   let chunk: Uint8Array<ArrayBuffer> = buffer;
   await serve({

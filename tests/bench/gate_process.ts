@@ -1,6 +1,6 @@
 /**
- * A gate, or what it is compared with, in a process of its own. Arguments: kind, URL of the front end, port of a plain TCP peer, file
- * with the front end's roots. Prints its port.
+ * A gate, or what it is compared with, in a process of its own. Arguments: kind, URL of the front end, port of a TCP peer (inside
+ * TLS for "plain envoy, TLS"), file with the roots. Prints its port.
  */
 import { Secret } from "../../lib/base/secret.ts";
 import { embeddedGate, envoyGate } from "../../lib/gate/mod.ts";
@@ -9,10 +9,11 @@ import { plainEnvoy } from "./plain_envoy.ts";
 
 const [kind, url, peerPort, rootsFile] = Deno.args as [string, string, string, string];
 
-if (kind === "plain envoy") {
-  await plainEnvoy(Deno.env.get("ENVOY_BIN")!, Number(peerPort), print);
+if (kind.startsWith("plain envoy")) {
+  const roots = kind === "plain envoy, TLS" ? rootsFile : undefined;
+  await plainEnvoy(Deno.env.get("ENVOY_BIN")!, Number(peerPort), roots, print);
 } else {
-  const engine = kind === "envoy" ? envoyGate(Deno.env.get("ENVOY_BIN")!) : embeddedGate;
+  const engine = kind.startsWith("envoy") ? envoyGate(Deno.env.get("ENVOY_BIN")!) : embeddedGate;
   const gate = await engine.serve({
     ports: { tunnels: 0, istiod: 0 },
     hostname: "127.0.0.1",

@@ -1,8 +1,16 @@
-/** Envoy as a plain TCP proxy on one thread: what moving bytes costs without names, TLS or tunnels. */
+/** Envoy as a plain TCP proxy on one thread: what moving bytes costs without names or tunnels, in the clear or inside TLS to the peer. */
 import { endProcess } from "../../lib/base/child.ts";
 
-/** Serves until it ends; its own process takes the caller's place in measurements of memory and time. */
-export async function plainEnvoy(binary: string, peerPort: number, onPort: (port: number) => void): Promise<void> {
+/**
+ * Serves until it ends; its own process takes the caller's place in measurements of memory and time.
+ * @param rootsFile of the peer, which is then spoken to by TLS
+ */
+export async function plainEnvoy(
+  binary: string,
+  peerPort: number,
+  rootsFile: string | undefined,
+  onPort: (port: number) => void,
+): Promise<void> {
   const directory = await Deno.makeTempDir();
   const port = freePort();
   const address = (portValue: number) => ({ socket_address: { address: "127.0.0.1", port_value: portValue } });
@@ -21,6 +29,7 @@ export async function plainEnvoy(binary: string, peerPort: number, onPort: (port
         name: "peer",
         type: "STATIC",
         connect_timeout: "5s",
+        ...(rootsFile === undefined ? {} : { transport_socket: tlsTo(rootsFile) }),
         circuit_breakers: { thresholds: [{ max_connections: 100_000, max_pending_requests: 100_000 }] },
         load_assignment: {
           cluster_name: "peer",
@@ -43,6 +52,17 @@ export async function plainEnvoy(binary: string, peerPort: number, onPort: (port
   }
   onPort(port);
   await child.status;
+}
+
+function tlsTo(rootsFile: string): object {
+  return {
+    name: "envoy.transport_sockets.tls",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+      sni: "localhost",
+      common_tls_context: { validation_context: { trusted_ca: { filename: rootsFile } } },
+    },
+  };
 }
 
 function freePort(): number {
