@@ -1,6 +1,7 @@
 import { mayActAsOthers } from "../base/privilege.ts";
 import { writeAtomically } from "../base/atomic_file.ts";
 import { endProcessTree, OutputTail } from "../base/child.ts";
+import { giveStreams } from "../base/child_streams.ts";
 import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
 import { type Note, noteSpawn } from "../base/left_behind.ts";
