@@ -1,7 +1,6 @@
-import { HttpError } from "../base/http.ts";
+import type { HttpError } from "../base/http.ts";
 import {
   apply,
-  ConflictError,
   FIELD_MANAGER,
   get,
   type Kind,
@@ -13,10 +12,12 @@ import {
 } from "../kube/mod.ts";
 import { MANAGED_BY, MANAGED_BY_US } from "../registration/mod.ts";
 import { differencesOf } from "./difference.ts";
+import { kindNotServed, whatIsMissing } from "./kube_served.ts";
 import type { Change, Goal } from "./step.ts";
 
 /**
- * The fields of `object` hold, by server-side apply; the difference is what the server's own dry run would make of it.
+ * The fields of `object` hold, by server-side apply; the difference is what the server's own dry run would make of it. Our label
+ * {@link MANAGED_BY} comes only onto what this goal makes: an object that a person made stays the person's, and is left when all is undone.
  * @throws {ConflictError} another manager holds one of the fields and wants it otherwise, without `force`
  */
 export function kubeObject(kube: KubeClient, object: KubeObject, { force = false } = {}): Goal {
@@ -25,13 +26,18 @@ export function kubeObject(kube: KubeClient, object: KubeObject, { force = false
     async plan(signal) {
       const { namespace, name } = object.metadata;
       const before = await get(kube, RESOURCES[object.kind as Kind], namespace, name, signal);
-      const after = await dryRun(kube, object, { force, signal, isNew: before === undefined });
+      const wanted = !before || isOurs(before) ? object : unclaimed(object);
+      const after = await dryRun(kube, wanted, { force, signal, isNew: before === undefined });
       const differences = differencesOf(before && comparable(before), comparable(after));
       if (differences.length === 0 && before && holds(before)) return undefined;
       return {
         action: before ? "update" : "create",
         differences,
-        apply: async (signal) => void await apply(kube, object, { force, signal }),
+        async apply(signal) {
+          const made = await apply(kube, wanted, { force, signal });
+          // Somebody made it since the plan: what an apply makes has no other manager.
+          if (!before && hasOtherManager(made)) await apply(kube, unclaimed(object), { force, signal });
+        },
       };
     },
   };
@@ -46,11 +52,28 @@ async function dryRun(
   try {
     return await apply(kube, object, { dryRun: true, force, signal });
   } catch (error) {
-    const isNoNamespace = isNew && error instanceof HttpError && !(error instanceof ConflictError) &&
-      error.status === 404;
-    if (isNoNamespace) return object;
+    const missing = isNew ? whatIsMissing(error) : undefined;
+    if (missing === "namespace") return object;
+    if (missing === "kind") throw kindNotServed(object, error as HttpError);
     throw error;
   }
+}
+
+/** Whether this program made it, and may take it away. */
+export function isOurs({ metadata }: Pick<KubeObject, "metadata">): boolean {
+  return metadata.labels?.[MANAGED_BY] === MANAGED_BY_US;
+}
+
+function unclaimed(object: KubeObject): KubeObject {
+  const { labels = {}, ...metadata } = object.metadata;
+  const { [MANAGED_BY]: _, ...kept } = labels;
+  // An empty map would be a field too, and owned.
+  return { ...object, metadata: { ...metadata, ...(Object.keys(kept).length > 0 ? { labels: kept } : {}) } };
+}
+
+/** Those that write a subresource alone, as controllers do with `status`, do not count. */
+function hasOtherManager({ metadata }: KubeObject): boolean {
+  return metadata.managedFields?.some(({ manager, subresource }) => manager !== FIELD_MANAGER && !subresource) ?? false;
 }
 
 /**
@@ -67,7 +90,7 @@ export function kubeObjectGone(
     async plan(signal): Promise<Change | undefined> {
       const seen = await get(kube, resource, namespace, name, signal);
       if (!seen) return undefined;
-      if (seen.metadata.labels?.[MANAGED_BY] === MANAGED_BY_US) {
+      if (isOurs(seen)) {
         return {
           action: "delete",
           differences: differencesOf(comparable(seen), undefined),

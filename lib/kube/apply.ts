@@ -68,6 +68,7 @@ export async function apply(kube: KubeClient, object: KubeObject, options: Apply
       method: "PATCH",
       json: object,
       headers: { "content-type": "application/apply-patch+yaml" }, // JSON is YAML
+      fix: fixForRefusal,
       ...(signal ? { signal } : {}),
     });
     return asObject(resource, parseAs(AnyObject, text, what));
@@ -94,7 +95,11 @@ export async function get(
 ): Promise<KubeObject | undefined> {
   const what = `read ${resource.kind} ${namespace ? `${namespace}/` : ""}${name} on ${kube.access.origin}`;
   try {
-    const { text } = await kube.request(pathOf(resource, namespace, name), { what, ...(signal ? { signal } : {}) });
+    const { text } = await kube.request(pathOf(resource, namespace, name), {
+      what,
+      fix: fixForRefusal,
+      ...(signal ? { signal } : {}),
+    });
     return asObject(resource, parseAs(AnyObject, text, what));
   } catch (error) {
     if (error instanceof HttpError && error.status === 404) return undefined;
@@ -118,6 +123,7 @@ export async function remove(kube: KubeClient, seen: KubeObject, signal?: AbortS
         propagationPolicy: "Background",
         preconditions: { ...(uid ? { uid } : {}), ...(resourceVersion ? { resourceVersion } : {}) },
       },
+      fix: fixForRefusal,
       ...(signal ? { signal } : {}),
     });
     return true;
@@ -136,6 +142,29 @@ export function ownedData(object: KubeObject, manager = FIELD_MANAGER): Set<stri
     for (const key of Object.keys(data)) if (key.startsWith("f:")) owned.add(key.slice(2));
   }
   return owned;
+}
+
+/** Keys of a map such as `["metadata", "annotations"]` that another than this program has set, by itself or as well. */
+export function keysOfOthers(object: KubeObject, path: readonly string[], manager = FIELD_MANAGER): Set<string> {
+  const keys = new Set<string>();
+  for (const entry of object.metadata.managedFields ?? []) {
+    if (entry.manager === manager && entry.operation === "Apply") continue;
+    let at: unknown = entry.fieldsV1;
+    for (const part of path) at = isFields(at) ? at[`f:${part}`] : undefined;
+    if (isFields(at)) { for (const key of Object.keys(at)) if (key.startsWith("f:")) keys.add(key.slice(2)); }
+  }
+  return keys;
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** The server's own words name the right that is missing. */
+function fixForRefusal(status: number): string | undefined {
+  if (status === 403) return "grant that right, or let somebody run this who has it (on GKE: roles/container.admin)";
+  if (status === 401) return "the credentials were refused: sign in again, and check the machine's clock";
+  return undefined;
 }
 
 function resourceOf({ apiVersion, kind }: KubeObject): Resource {

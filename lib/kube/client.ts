@@ -139,7 +139,7 @@ export class KubeClient implements Disposable {
       fixUnreachable: FIX_UNREACHABLE,
       ...call,
       client: this.#client,
-      headers: { ...call.headers, ...await this.#headers() },
+      headers: { ...await this.#headers(), ...call.headers },
     });
   }
 

@@ -123,11 +123,15 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
   };
 }
 
-/** A whole list, page by page. */
+/** A whole list, page by page. @param metadataAlone nothing else of the objects, https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 export async function listAll(
   kube: KubeClient,
   selection: Selection,
-  { pageSize = 500, signal }: { pageSize?: number; signal?: AbortSignal } = {},
+  { pageSize = 500, metadataAlone = false, signal }: {
+    pageSize?: number;
+    metadataAlone?: boolean;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<{ items: KubeObject[]; resourceVersion: string }> {
   const what = `list ${describeSelection(kube, selection)}`;
   const items: KubeObject[] = [];
@@ -135,7 +139,14 @@ export async function listAll(
   for (;;) {
     const query = queryOf(selection, { limit: String(pageSize), continue: token });
     const path = `${pathOf(selection.resource, selection.namespace)}?${query}`;
-    const { text } = await kube.request(path, { what, tries: 1, timeoutMs: 30_000, ...(signal ? { signal } : {}) })
+    const headers = metadataAlone ? { accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1" } : {};
+    const { text } = await kube.request(path, {
+      what,
+      headers,
+      tries: 1,
+      timeoutMs: 30_000,
+      ...(signal ? { signal } : {}),
+    })
       .catch((error) => {
         throw error instanceof HttpError && error.status === 410 ? new GoneError(error) : error;
       });

@@ -6,10 +6,12 @@ export {
   FIELD_MANAGER,
   type FieldConflict,
   get,
+  keysOfOthers,
   ownedData,
   remove,
 } from "./apply.ts";
 export { type KubeAccess, KubeClient, type ServiceAccountToken } from "./client.ts";
+export { type NamespacedKinds, namespacedKinds } from "./discovery.ts";
 export { follow, type Followed, type FollowOptions, type FollowStatus, listAll } from "./follow.ts";
 export { inClusterAccess } from "./in_cluster.ts";
 export { readKubeconfig } from "./kubeconfig.ts";

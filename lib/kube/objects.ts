@@ -26,6 +26,8 @@ export interface ObjectMeta {
 export interface ManagedFields {
   manager?: string;
   operation?: string;
+  /** `status`, where it was written by itself. */
+  subresource?: string;
   fieldsV1?: unknown;
 }
 
@@ -110,7 +112,7 @@ export const AnyObject = v.looseObject({
     creationTimestamp: v.optional(v.nullable(v.string())),
     labels: texts,
     annotations: texts,
-    managedFields: v.optional(v.array(v.looseObject({ manager: text, operation: text }))),
+    managedFields: v.optional(v.array(v.looseObject({ manager: text, operation: text, subresource: text }))),
   }),
 });
 
