@@ -1,30 +1,26 @@
 import assert from "node:assert/strict";
-import { giveStreams } from "./child_streams.ts";
+import { spawnWithStreamsOf } from "./child_streams.ts";
 import { mayActAsOthers } from "./privilege.ts";
 
 const OTHER = { uid: 1337, gid: 1337 };
 
 Deno.test({
-  name: "streams: a child of another user may open its output by path once it has it",
+  name: "streams: a child of another user may open its output by path",
   ignore: Deno.build.os !== "linux" || !mayActAsOthers(),
   async fn() {
-    const child = new Deno.Command("/bin/sh", {
-      // waits for a line: then the streams are its own
-      args: ["-c", "read line; echo out > /dev/stdout; echo err > /dev/stderr"],
-      ...OTHER,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    giveStreams(child.pid, OTHER);
-    await child.stdin.getWriter().write(new TextEncoder().encode("go\n"));
+    // waits for a line: then the streams are its own
+    const args = ["-c", "read line; echo out > /dev/stdout; echo err > /dev/stderr"];
+    const command = new Deno.Command("/bin/sh", { args, ...OTHER, stdin: "piped", stdout: "piped", stderr: "piped" });
+    const child = spawnWithStreamsOf(OTHER, () => command.spawn());
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("go\n"));
+    await writer.close();
     const { stdout, stderr } = await child.output();
     assert.deepEqual([stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)), ["out\n", "err\n"]);
   },
 });
 
-Deno.test("streams: of a child that has ended nothing is given, and nothing fails", async () => {
-  const child = new Deno.Command("/bin/true", { stdout: "null" }).spawn();
-  await child.status;
-  giveStreams(child.pid, OTHER);
+Deno.test("streams: what cannot be spawned fails as it would have", () => {
+  const command = new Deno.Command("/no/such/program");
+  assert.throws(() => spawnWithStreamsOf(OTHER, () => command.spawn()), Deno.errors.NotFound);
 });

@@ -1,7 +1,7 @@
 import { mayActAsOthers } from "../base/privilege.ts";
 import { writeAtomically } from "../base/atomic_file.ts";
 import { endProcessTree, OutputTail } from "../base/child.ts";
-import { giveStreams } from "../base/child_streams.ts";
+import { spawnWithStreamsOf } from "../base/child_streams.ts";
 import { parseDocument } from "../base/document.ts";
 import { Problem, reasonOf, UsageError } from "../base/errors.ts";
 import { type Note, noteSpawn } from "../base/left_behind.ts";
@@ -131,9 +131,8 @@ function registerSecretsOf(value: object): void {
 /** @throws {Problem} it cannot be executed, or its user cannot enter its working directory */
 function spawn(command: Deno.Command, { pilotAgent, paths }: PilotAgentOptions, note: Note): Deno.ChildProcess {
   try {
-    const child = command.spawn();
+    const child = mayActAsOthers() ? spawnWithStreamsOf(PROXY_USER, () => command.spawn()) : command.spawn();
     note.started(child.pid);
-    if (mayActAsOthers()) giveStreams(child.pid, PROXY_USER);
     return child;
   } catch (error) {
     note[Symbol.dispose]();
