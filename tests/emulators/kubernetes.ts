@@ -18,6 +18,7 @@ import { createSigner, type TokenSigner, verifySignature } from "./json_web_toke
 import { answerDiscovery, objectPath } from "./kubernetes_kinds.ts";
 import { escalation, isAllowed, type Permission, type User } from "./kubernetes_rbac.ts";
 import { answerObjects, verbOf } from "./kubernetes_requests.ts";
+import { answerReview } from "./kubernetes_reviews.ts";
 import * as errors from "./kubernetes_status.ts";
 import { ObjectStore } from "./kubernetes_store.ts";
 import { answerTokenRequest, type TokenPolicy } from "./token_request.ts";
@@ -47,6 +48,8 @@ export interface KubernetesState extends TokenPolicy {
   tokens: Record<string, string>;
   /** Requests without credentials are `system:anonymous`; 401 when false. @default true */
   anonymous: boolean;
+  /** What a pod's port answers by the API server's proxy, `NAMESPACE/POD:PORT` → path → answer. @default nothing listens */
+  podPorts: Record<string, (path: string) => EmulatedAnswer>;
 }
 
 export interface KubernetesOptions extends Partial<KubernetesState> {
@@ -93,6 +96,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
     serviceAccounts: {},
     tokens: {},
     anonymous: true,
+    podPorts: {},
     issuer: "https://kubernetes.default.svc.cluster.local",
     apiAudience: "https://kubernetes.default.svc",
     ...given,
@@ -100,6 +104,7 @@ export async function startKubernetes(options: KubernetesOptions = {}): Promise<
   const server = authority.issue({
     commonName: "kube-apiserver",
     subjectAltNames: ["127.0.0.1", "localhost", "kubernetes.default.svc"],
+    lifetimeSeconds: 365 * 86_400,
   });
   const objects = new ObjectStore();
   const http = await startHttpServer({
@@ -180,6 +185,8 @@ function answer(
   const isSomebody = user.groups.includes("system:authenticated");
   const discovery = isSomebody ? answerDiscovery(pathname, request.headers["accept"], state.missingKinds) : undefined;
   if (discovery) return discovery;
+  const review = answerReview(request, state, user) ?? proxied(request, asks, state, objects);
+  if (review) return review;
   const stored = storedAnswer(request, asks, state, objects);
   if (stored) return stored;
   const path = /^\/api\/v1\/namespaces\/([^/]+)\/(configmaps|serviceaccounts)\/([^/]+)(?:\/(token))?$/.exec(pathname);
@@ -228,6 +235,23 @@ function storedAnswer(
     hasNamespaces,
     namespaceEndMs,
   });
+}
+
+/** https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/: to a port of a pod; `undefined` for other paths. */
+function proxied(
+  request: EmulatedRequest,
+  asks: Asks,
+  state: KubernetesState,
+  objects: ObjectStore,
+): EmulatedAnswer | undefined {
+  const path = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/:]+):(\d+)\/proxy(\/.*)$/.exec(request.url.pathname);
+  if (!path || request.method !== "GET") return undefined;
+  const [, namespace = "", name = "", port = "", target = ""] = path;
+  const what = { verb: "get", resource: "pods", subresource: "proxy", namespace, name };
+  if (!asks.isAllowed(what)) return errors.forbidden(asks.user.name, what);
+  if (!objects.row("pods", namespace, name)) return errors.objectNotFound("pods", name);
+  const words = `error trying to reach service: dial tcp 10.8.0.9:${port}: connect: connection refused`;
+  return state.podPorts[`${namespace}/${name}:${port}`]?.(target) ?? errors.unavailable(words);
 }
 
 const VERBS: Record<string, string> = { GET: "get", POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };

@@ -82,12 +82,14 @@ export function objectPath(pathname: string, missing: ReadonlySet<string>): Obje
 const VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const LIST_TYPE = "APIGroupDiscoveryList";
 
-/** `/api` and `/apis` for who accepts all kinds in one answer; `undefined` for others. */
+/** `/api` and `/apis` for who accepts all kinds in one answer, `/apis/GROUP/VERSION` for one group; `undefined` for others. */
 export function answerDiscovery(
   pathname: string,
   accept: string | undefined,
   missing: ReadonlySet<string>,
 ): EmulatedAnswer | undefined {
+  const [, oneGroup, oneVersion] = /^\/apis\/([^/]+)\/([^/]+)$/.exec(pathname) ?? [];
+  if (oneGroup && oneVersion) return groupVersion(oneGroup, oneVersion, missing);
   if ((pathname !== "/api" && pathname !== "/apis") || !accept?.includes(`v=v2;as=${LIST_TYPE}`)) return undefined;
   const groups = new Map<string, Map<string, object[]>>();
   for (const [name, { kind, versions = ["v1"], namespaced = true }] of Object.entries(KINDS)) {
@@ -113,4 +115,16 @@ export function answerDiscovery(
   }));
   const list = { kind: LIST_TYPE, apiVersion: "apidiscovery.k8s.io/v2", metadata: {}, items };
   return jsonAnswer(200, list, { "content-type": `application/json;g=apidiscovery.k8s.io;v=v2;as=${LIST_TYPE}` });
+}
+
+/** An `APIResourceList`; `undefined` where nothing of the group is served in that version. */
+function groupVersion(group: string, version: string, missing: ReadonlySet<string>): EmulatedAnswer | undefined {
+  const resources = Object.entries(KINDS).flatMap(([name, { kind, versions = ["v1"], namespaced = true }]) => {
+    const [resource = "", of] = name.split(/\.(.*)/s);
+    if (of !== group || missing.has(name) || !versions.includes(version)) return [];
+    return [{ name: resource, singularName: kind.toLowerCase(), namespaced, kind, verbs: VERBS }];
+  });
+  if (resources.length === 0) return undefined;
+  const list = { kind: "APIResourceList", apiVersion: "v1", groupVersion: `${group}/${version}`, resources };
+  return jsonAnswer(200, list);
 }

@@ -112,3 +112,8 @@ export function applyConflict(conflicts: { manager: string; field: string }[], v
 export function expired(message: string): EmulatedAnswer {
   return status(410, "Expired", message);
 }
+
+/** 503, as for a pod that does not answer. */
+export function unavailable(message: string): EmulatedAnswer {
+  return status(503, "ServiceUnavailable", message);
+}
