@@ -4,3 +4,4 @@ export { grpcBootstrap, PORTS } from "./agent_environment.ts";
 export { keepRunning, type KeepRunningOptions } from "./keep_running.ts";
 export { noProxy, startPlainProxy } from "./plain.ts";
 export { type SidecarOptions, startSidecar } from "./sidecar.ts";
+export { whiteboxAppEnvironment } from "./whitebox/mod.ts";
