@@ -165,7 +165,11 @@ async function get(
   const url = new URL(path, options.endpoint || "https://run.googleapis.com/").href;
   const { text } = await request(url, {
     what,
-    headers: { authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}` },
+    headers: {
+      authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}`,
+      // As in googleCall: a person's credentials belong to no project of their own.
+      ...(options.credentials.isPersonal ? { "x-goog-user-project": of.project } : {}),
+    },
     fetch: options.fetch,
     signal,
     fix: (status, answer) => fixFor(status, answer, of),

@@ -130,7 +130,7 @@ export async function listAll(
   { pageSize = 500, metadataAlone = false, signal }: {
     pageSize?: number;
     metadataAlone?: boolean;
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
   } = {},
 ): Promise<{ items: KubeObject[]; resourceVersion: string }> {
   const what = `list ${describeSelection(kube, selection)}`;

@@ -1,0 +1,208 @@
+import { Problem } from "../../base/errors.ts";
+import { type GoogleRest, type RunService, runServicePolicy } from "../../gcp/mod.ts";
+import { annotation, get, type KubeClient, type KubeObject, label, nameOf, RESOURCES } from "../../kube/mod.ts";
+import {
+  AUDIENCE_ANNOTATION,
+  AUTO_REGISTRATION_LABEL,
+  type CloudRunName,
+  INVOKER_ANNOTATION,
+  isHttp,
+  REGISTERED,
+  type ServicePort,
+  type Wish,
+  wishOf,
+} from "../../registration/mod.ts";
+import type { AdminContext } from "../context.ts";
+import { gateAddress } from "../gate_address.ts";
+import { kubeObject, kubeObjectGone } from "../kube_goals.ts";
+import type { Plan, Step } from "../step.ts";
+import { type Desired, desiredOf, type Found, type FoundRegion } from "./desired.ts";
+import { findInvokers, namespaceObject, runRest, runServices } from "./find.ts";
+import { type Grant, grantsText, invoker, invokerGone, readGrants } from "./grants.ts";
+import { type InvokerPlan, invokerPlan } from "./invokers.ts";
+import { ownObject, ownObjects } from "./own_objects.ts";
+import { readUrls, type RegionShare } from "./regions.ts";
+import { routed } from "./routed.ts";
+import { runWarnings } from "./run_warnings.ts";
+import { checkSettings, type RegisterSettings } from "./settings.ts";
+import { asOthersSay, type Standing, standingOf } from "./standing.ts";
+import { takeable } from "./take_back.ts";
+import { targetOf } from "./target.ts";
+
+export interface Timing {
+  signal: AbortSignal;
+  /** For each thing that is waited for. */
+  timeoutMs: number;
+  /** Told what is waited for. */
+  progress: (text: string) => void;
+}
+
+const DEFAULT_PORTS: readonly ServicePort[] = [{ name: "http", port: 8080 }];
+
+/**
+ * What it takes to make a Cloud Run service one of the mesh's, with what is there already. The settings are the whole wish: what a former
+ * run was told and this one is not is taken back.
+ * @throws {Problem} the service, the namespace or the gate is not there, or the name is somebody else's
+ */
+export async function registerService(
+  settings: RegisterSettings,
+  context: AdminContext,
+  timing: Timing,
+): Promise<Plan> {
+  const { name, namespace, gateNamespace } = settings;
+  const { signal } = timing;
+  const shares = settings.regions.length > 0 ? settings.regions : [{ region: await context.region(), weight: 1 }];
+  checkSettings(settings, shares);
+  const urls = readUrls(settings.urls, shares.map(({ region }) => region));
+  const [project, kube] = [await context.project(), await context.kube()];
+  const names = shares.map(({ region }): CloudRunName => ({ project, region, service: settings.service ?? name }));
+
+  const inNamespace = await namespaceObject(kube, namespace, signal);
+  const standing = standingOf(await get(kube, RESOURCES.Service, namespace, name, signal));
+  const others = othersWish(standing, names[0]!);
+  const rest = await runRest(context);
+  const [services, own] = await Promise.all([
+    runServices(names, rest, signal),
+    ownObjects(kube, { namespace, name }, signal),
+  ]);
+  const found = services.map((service, at) => ({ name: names[at]!, service, share: shares[at]! }));
+  const targets = found.map(({ name, service, share }) =>
+    targetOf(service, name, { url: urls.get(share.region), audience: settings.audience ?? others.audience })
+  );
+  const invokers = settings.invoker
+    ? await findInvokers(found, { kube, rest, gateNamespace, given: settings.gateAccount, signal })
+    : { member: undefined, regions: [], warnings: [] };
+  const address = settings.gateIp ?? await gateAddress(kube, { ...timing, namespace: gateNamespace });
+
+  const ports = portsOf(settings, standing, others);
+  const [first, ...more] = found.map(({ name, service, share }, at) => regionOf(name, service, share, targets[at]!));
+  const desired = desiredOf({
+    name,
+    namespace,
+    regions: [first!, ...more],
+    ports,
+    service: standing.kind === "person's" ? serviceOf(standing.service, others) : undefined,
+    gateAddress: address,
+    isGateGiven: settings.gateIp !== undefined,
+    said: saidOf(settings, others),
+    httpRoute: settings.httpRoute,
+    clusterDomain: settings.clusterDomain,
+  });
+  const remembered = "service" in standing ? readGrants(annotation(standing.service, INVOKER_ANNOTATION)) : [];
+  const granting = invokerPlan(remembered, invokers.member, invokers.regions);
+  const back = await takeable(kube, granting.takeBack, { name, namespace }, signal);
+  const wanted = new Set(
+    [desired.service(undefined), ...desired.beside, ...desired.regional, ...desired.split].map(nameOf),
+  );
+  const isOptedIn = label(inNamespace, AUTO_REGISTRATION_LABEL) === "enabled";
+  return {
+    steps: [
+      ...stepsOf({
+        kube,
+        rest,
+        isTheirs: standing.kind === "person's",
+        desired,
+        stale: own.filter((object) => !wanted.has(nameOf(object))),
+        granting,
+        takeBack: back.grants,
+      }),
+      routed(kube, { namespace: gateNamespace, routes: desired.routes, timeoutMs: timing.timeoutMs }),
+    ],
+    warnings: [
+      ...found.flatMap(({ name, service }) => runWarnings(service, name)),
+      ...new Set(targets.flatMap(({ warnings }) => warnings)),
+      ...invokers.warnings,
+      ...back.warnings,
+    ],
+    next: [
+      ...ports.map((port) =>
+        `call it from the mesh: ${isHttp(port) ? "http://" : ""}${name}.${namespace}:${port.port}`
+      ),
+      isOptedIn
+        ? "the gate follows the service's URL, timeout and concurrency"
+        : `after the service's timeout or concurrency has changed run this again, or let the gate follow it: ` +
+          `kubectl label namespace ${namespace} ${AUTO_REGISTRATION_LABEL}=enabled`,
+    ],
+  };
+}
+
+/**
+ * The grant is remembered before it is given, and taken back before it is forgotten. The regions' Services come before what leads to
+ * them, and go after.
+ */
+function stepsOf(
+  { kube, rest, isTheirs, desired, stale, granting, takeBack }: {
+    kube: KubeClient;
+    rest: GoogleRest;
+    isTheirs: boolean;
+    desired: Desired;
+    stale: readonly KubeObject[];
+    granting: InvokerPlan;
+    takeBack: readonly Grant[];
+  },
+): Step[] {
+  const own = (object: KubeObject) => ownObject(kube, object);
+  const service = (grants: InvokerPlan["kept"]) => {
+    const object = desired.service(grantsText(grants));
+    return isTheirs ? kubeObject(kube, object) : own(object);
+  };
+  return [
+    service(granting.remembered),
+    ...granting.give.map(({ cloudRun, member }) => invoker(runServicePolicy(cloudRun, rest), member)),
+    ...[...desired.regional, ...desired.beside, ...desired.split].map(own),
+    ...stale.map((object) => kubeObjectGone(kube, object)),
+    ...takeBack.map(({ cloudRun, member }) => invokerGone(runServicePolicy(cloudRun, rest), member)),
+    ...(granting.takeBack.length > 0 ? [service(granting.kept)] : []),
+  ];
+}
+
+/** What annotations by other hands say; nothing where there is no Service. @throws {Problem} they cannot be read */
+function othersWish(standing: Standing, cloudRun: CloudRunName): Partial<Wish> {
+  if (standing.kind === "none") return {};
+  const service = asOthersSay(standing.service);
+  const wish = wishOf(service, cloudRun);
+  if (typeof wish !== "string") return { ...wish, audience: annotation(service, AUDIENCE_ANNOTATION) };
+  throw new Problem({
+    tried: `register by ${nameOf(service)}`,
+    got: wish,
+    fix: `kubectl -n ${service.metadata.namespace} edit service ${service.metadata.name}`,
+  });
+}
+
+function saidOf(settings: RegisterSettings, others: Partial<Wish>): Found["said"] {
+  return {
+    workload: settings.workload ?? others.workload,
+    serviceAccount: settings.serviceAccount ?? others.serviceAccount,
+    maxStreams: settings.maxStreams ?? others.maxStreams,
+    maxConnectionMs: settings.maxConnectionMs ?? others.maxConnectionMs,
+  };
+}
+
+/** A person's Service is labelled by us where it is not by him. */
+function serviceOf(service: KubeObject, others: Partial<Wish>): Found["service"] {
+  const { name } = service.metadata;
+  return { selector: others.service?.selector, isLabelled: (label(service, REGISTERED) ?? name) === name };
+}
+
+/** @throws {Problem} a person's Service has others than were asked for */
+function portsOf(settings: RegisterSettings, standing: Standing, others: Partial<Wish>): readonly ServicePort[] {
+  const asked = settings.ports;
+  if (standing.kind !== "person's") return asked ?? DEFAULT_PORTS;
+  const theirs = others.ports ?? [];
+  const textOf = (ports: readonly ServicePort[]) => ports.map(({ name, port }) => `${name}=${port}`).sort().join(" ");
+  if (!asked || textOf(asked) === textOf(theirs)) return theirs;
+  throw new Problem({
+    tried: `register by ${nameOf(standing.service)} with the ports ${textOf(asked)}`,
+    got: `it is a person's, and has ${textOf(theirs)}`,
+    fix: "leave --port out, change the Service, or register under another name",
+  });
+}
+
+function regionOf(
+  cloudRun: CloudRunName,
+  { urls, timeoutMs, concurrency }: RunService,
+  { weight }: RegionShare,
+  { url: givenUrl, audience }: ReturnType<typeof targetOf>,
+): FoundRegion {
+  return { cloudRun, weight, url: urls[0], givenUrl, audience, timeoutMs, concurrency };
+}
