@@ -21,7 +21,13 @@ const DEFAULT_TIMEOUT_MS = 300_000;
 type Loaded = Promise<AdminCommand | LookingCommand>;
 
 /** Each is loaded when it is run. */
-const ADMIN_COMMANDS: Readonly<Partial<Record<AdminName, () => Loaded>>> = {};
+const ADMIN_COMMANDS: Readonly<Partial<Record<AdminName, () => Loaded>>> = {
+  "setup-namespace": () => import("./setup_namespace.ts").then(({ command }) => command),
+  "teardown-namespace": () => import("./teardown_namespace.ts").then(({ command }) => command),
+  "register-service": () => import("./register_service.ts").then(({ command }) => command),
+  "unregister-service": () => import("./unregister_service.ts").then(({ command }) => command),
+  doctor: () => import("./doctor.ts").then(({ command }) => command),
+};
 
 export interface AdminOutside {
   environment: Readonly<Record<string, string>>;
@@ -58,7 +64,11 @@ export async function admin(name: AdminName, args: readonly string[], outside: A
   try {
     if ("look" in command) {
       const { progress } = witness;
-      return await command.look(parsed, context, { signal: ending.signal, print: outside.print, progress });
+      const print = (text: string) => {
+        witness.end(); // what is printed does not go behind a spinner
+        outside.print(redact(text));
+      };
+      return await command.look(parsed, context, { signal: ending.signal, print, progress });
     }
     return await change(command, parsed, context, { output, witness, signal: ending.signal, print: outside.print });
   } catch (error) {

@@ -8,7 +8,7 @@ import { flagsOf, parseAdminArguments } from "../../cmd/admin_arguments.ts";
 import { adminContext, type Outcome, runPlan } from "../../lib/admin/mod.ts";
 import type { Fetch } from "../../lib/base/http.ts";
 import { AccessTokens } from "../emulators/access_tokens.ts";
-import { createAuthority } from "../emulators/certificates.ts";
+import { type CertificateAuthority, type CertifiedKey, createAuthority } from "../emulators/certificates.ts";
 import { type CloudRunEmulator, startCloudRun } from "../emulators/cloud_run.ts";
 import { gkeCluster, type GkeEmulator, startGke } from "../emulators/gke.ts";
 import type { HttpServer } from "../emulators/http_server.ts";
@@ -57,7 +57,9 @@ export interface AdminWorld extends AsyncDisposable {
 }
 
 /** Made once: each takes its time. */
-const authority = createAuthority("cluster-ca");
+const made = createAuthority("cluster-ca");
+let serverKey: CertifiedKey | undefined;
+const authority: CertificateAuthority = { ...made, issue: (request) => serverKey ??= made.issue(request) };
 let signer: TokenSigner | undefined;
 
 export async function startAdminWorld(): Promise<AdminWorld> {
