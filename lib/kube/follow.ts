@@ -66,7 +66,7 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
     failures = 0;
   };
   const relist = async () => {
-    const list = await listAll(kube, selection, { pageSize: options.pageSize ?? 500, signal: ending.signal });
+    const list = await listAll(kube, selection, { pageSize: options.pageSize ?? 500, tries: 1, signal: ending.signal });
     items = new Map(list.items.map((object) => [keyOf(object.metadata), keep(object)]));
     version = list.resourceVersion;
     status.synced = true;
@@ -127,9 +127,10 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
 export async function listAll(
   kube: KubeClient,
   selection: Selection,
-  { pageSize = 500, metadataAlone = false, signal }: {
+  { pageSize = 500, metadataAlone = false, tries, signal }: {
     pageSize?: number;
     metadataAlone?: boolean;
+    tries?: number | undefined;
     signal?: AbortSignal | undefined;
   } = {},
 ): Promise<{ items: KubeObject[]; resourceVersion: string }> {
@@ -143,7 +144,7 @@ export async function listAll(
     const { text } = await kube.request(path, {
       what,
       headers,
-      tries: 1,
+      tries,
       timeoutMs: 30_000,
       ...(signal ? { signal } : {}),
     })
