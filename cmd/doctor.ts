@@ -1,0 +1,37 @@
+import { doctorExitCode, doctorText, examine } from "../lib/admin/doctor/mod.ts";
+import type { OutputFormat } from "../lib/admin/mod.ts";
+import type { LookingCommand } from "./admin_command.ts";
+import { ADMIN_NAMES } from "./admin_names.ts";
+
+/** `doctor`: looks, says what it saw, changes nothing. */
+export const command: LookingCommand = {
+  name: "doctor",
+  summary: ADMIN_NAMES.doctor,
+  words: [],
+  flags: {
+    service: { type: "string", value: "NAME", help: "look at this Cloud Run service too" },
+    namespace: { type: "string", value: "NS", help: "of the mesh (the service's account says it: k8s-NS@…)" },
+    "gate-account": {
+      type: "string",
+      value: "EMAIL",
+      help: "Google account of the gate, where its service account does not say it",
+    },
+    timeout: { type: "string", value: "DURATION", help: "for each look, e.g. 10s (5s)" },
+  },
+  more: "Exit code 1 where a check fails; warnings and skipped checks are none. The checks: docs/admin.md",
+  async look(args, context, { signal, print, progress }) {
+    progress("looking");
+    const report = await examine({
+      context,
+      service: args.text("service"),
+      namespace: args.text("namespace"),
+      gateAccount: args.text("gate-account"),
+      isClusterNamed: (args.text("cluster") ?? args.text("context")) !== undefined,
+      timeoutMs: args.durationMs("timeout"),
+      signal,
+    });
+    const hasColour = Deno.stdout.isTerminal() && !context.environment["NO_COLOR"];
+    print(await doctorText(report, (args.text("output") ?? "text") as OutputFormat, hasColour));
+    return doctorExitCode(report);
+  },
+};

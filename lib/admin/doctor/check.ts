@@ -1,0 +1,92 @@
+import type { Facts } from "./facts.ts";
+import { fail, type Finding, skip, type Verdict } from "./finding.ts";
+import type { Looked, Sources } from "./gather.ts";
+import type { Place } from "./place.ts";
+import type { FactName } from "./source.ts";
+
+/** What a check may know besides the facts. */
+export interface About {
+  place: Place;
+  service: string | undefined;
+  namespace: string | undefined;
+  /** E-mail of the gate's Google account, where the command line says it. */
+  gateAccount: string | undefined;
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+type Needed<N extends FactName, W extends FactName> =
+  & { readonly [K in N]: Facts[K] }
+  & { readonly [K in W]: Facts[K] | undefined };
+
+/** A check of the report. What it decides is a pure function of facts. */
+export interface Check {
+  id: string;
+  title: string;
+  needs: readonly FactName[];
+  wants: readonly FactName[];
+  /** It is the one that tells of these sources when they fail; for all others that is a skip. */
+  owns: readonly FactName[];
+  /** Checks whose failure explains this one's. */
+  after: readonly string[];
+  /** What mends it where the source's own error does not say. */
+  mend: string | undefined;
+  /** Whether it is made at all. */
+  isFor: (about: About) => boolean;
+  decide(facts: Readonly<Record<string, unknown>>, about: About): Verdict;
+}
+
+/** A check whose facts are typed by what it says that it needs. */
+export function check<const N extends FactName, const W extends FactName = never>(
+  id: string,
+  title: string,
+  given: {
+    needs: readonly N[];
+    wants?: readonly W[];
+    owns?: readonly NoInfer<N>[];
+    after?: readonly string[];
+    mend?: string;
+    /** @default {always} */
+    isFor?: (about: About) => boolean;
+    decide(facts: Needed<N, W>, about: About): Verdict;
+  },
+): Check {
+  const { needs, wants = [], owns = [], after = [], mend, isFor = () => true } = given;
+  return { id, title, needs, wants, owns, after, mend, isFor, decide: given.decide as Check["decide"] };
+}
+
+/** Every check that is for this, in their order; one that is explained by another's failure is not a second failure. */
+export function decideAll(checks: readonly Check[], looked: Looked, sources: Sources, about: About): Finding[] {
+  const found = new Map<string, Finding>();
+  /** Check → the failed one that explains it, or itself. */
+  const causes = new Map<string, string>();
+  for (const one of checks) {
+    if (!one.isFor(about)) continue;
+    const { id, title } = one;
+    const cause = one.after.map((before) => causes.get(before)).find((failed) => failed !== undefined);
+    const verdict = cause ? skip(`see ${cause}`) : verdictOf(one, looked, sources, about);
+    if (cause ?? verdict.state === "fail") causes.set(id, cause ?? id);
+    found.set(id, { id, group: id.split(".")[0]!, title, ...verdict });
+  }
+  return [...found.values()];
+}
+
+function verdictOf(one: Check, looked: Looked, sources: Sources, about: About): Verdict {
+  const facts: Record<string, unknown> = {};
+  for (const name of one.needs) {
+    const seen = looked[name]!;
+    if (seen.is === "known") {
+      facts[name] = seen.value;
+      continue;
+    }
+    if (seen.is === "blocked") return skip(`needs ${seen.why}`);
+    if (seen.is === "refused") return skip(`this account may not look: ${seen.why}`, seen.fix);
+    if (!one.owns.includes(name)) return skip(`needs ${sources[name].label}`);
+    return fail(seen.why, seen.fix ?? one.mend);
+  }
+  for (const name of one.wants) {
+    const seen = looked[name];
+    facts[name] = seen?.is === "known" ? seen.value : undefined;
+  }
+  return one.decide(facts, about);
+}

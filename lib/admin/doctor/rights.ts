@@ -1,0 +1,81 @@
+import { GATE_NAMESPACE } from "../../registration/mod.ts";
+
+/** One verb on one kind of object, as an access review asks for it. */
+export interface Right {
+  verb: string;
+  /** Empty for the core group. */
+  group: string;
+  /** Plural. */
+  resource: string;
+  subresource?: string | undefined;
+  /** Empty for every namespace, or for what has none. */
+  namespace: string;
+  name?: string | undefined;
+}
+
+const NETWORKING = "networking.istio.io";
+const SECURITY = "security.istio.io";
+const RBAC = "rbac.authorization.k8s.io";
+/** Of what is applied: read, made by a patch where it is not there (which needs `create` too), changed. */
+const APPLY = ["get", "create", "patch"] as const;
+
+/**
+ * What setup-namespace does. Who grants a right has to hold it (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping):
+ * the workload's own are among them.
+ */
+export function setupRights(namespace: string, serviceAccount: string): Right[] {
+  return [
+    ...rights(APPLY, "", "namespaces", "", namespace),
+    ...rights(APPLY, "", "serviceaccounts", namespace),
+    ...rights(APPLY, RBAC, "roles", namespace),
+    ...rights(APPLY, RBAC, "rolebindings", namespace),
+    ...rights(APPLY, NETWORKING, "workloadgroups", namespace),
+    ...workloadRights(namespace, serviceAccount).filter((right) => right.namespace === namespace),
+  ];
+}
+
+/** What register-service and unregister-service do. */
+export function registerRights(namespace: string): Right[] {
+  const verbs = [...APPLY, "delete"];
+  return [
+    ...rights(["get"], "", "services", GATE_NAMESPACE),
+    ...rights(verbs, "", "services", namespace),
+    ...rights(verbs, NETWORKING, "workloadentries", namespace),
+    ...rights(verbs, NETWORKING, "destinationrules", namespace),
+    ...rights(verbs, NETWORKING, "sidecars", namespace),
+    ...rights(verbs, SECURITY, "peerauthentications", namespace),
+  ];
+}
+
+/** What a container does as its Google account: a token of its service account, and mesh-env from either place. */
+export function workloadRights(namespace: string, serviceAccount: string): Right[] {
+  return [
+    { verb: "create", group: "", resource: "serviceaccounts", subresource: "token", namespace, name: serviceAccount },
+    { verb: "get", group: "", resource: "configmaps", namespace, name: "mesh-env" },
+    { verb: "get", group: "", resource: "configmaps", namespace: GATE_NAMESPACE, name: "mesh-env" },
+  ];
+}
+
+/** `create serviceaccounts/token default in shop`, for people. */
+export function describeRight({ verb, resource, subresource, namespace, name }: Right): string {
+  const what = `${resource}${subresource ? `/${subresource}` : ""}`;
+  return `${verb} ${what}${name ? ` ${name}` : ""}${namespace ? ` in ${namespace}` : ""}`;
+}
+
+/** Commands that grant what is missing, one ClusterRole for all of it. */
+export function grantCommand(missing: readonly Right[], role: string, user: string): string {
+  const list = (values: readonly string[]) => [...new Set(values)].sort().join(",");
+  const resources = list(
+    missing.map(({ group, resource, subresource }) =>
+      `${resource}${group ? `.${group}` : ""}${subresource ? `/${subresource}` : ""}`
+    ),
+  );
+  return `kubectl create clusterrole ${role} --verb=${
+    list(missing.map(({ verb }) => verb))
+  } --resource=${resources} && ` +
+    `kubectl create clusterrolebinding ${role} --clusterrole=${role} --user=${user}`;
+}
+
+function rights(verbs: readonly string[], group: string, resource: string, namespace: string, name?: string): Right[] {
+  return verbs.map((verb) => ({ verb, group, resource, namespace, ...(name ? { name } : {}) }));
+}

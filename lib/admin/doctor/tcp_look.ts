@@ -1,0 +1,29 @@
+import { reasonOf } from "../../base/errors.ts";
+
+/** What a TCP port does with a connection from here. */
+export interface TcpLook {
+  /** `10.0.0.9:15442` */
+  address: string;
+  /** `refused`: somebody said so, thus the address is routed; `silent`: nobody did. */
+  outcome: "open" | "refused" | "silent";
+  /** In the system's words, where it is not open. */
+  why?: string;
+}
+
+/** Never throws: no answer within the limit is an outcome too. */
+export async function lookAtPort(host: string, port: number, limitMs: number, signal: AbortSignal): Promise<TcpLook> {
+  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  try {
+    (await Deno.connect({ hostname: host, port, signal: limit } as Deno.ConnectOptions)).close();
+    return { address, outcome: "open" };
+  } catch (error) {
+    if (limit.aborted) return { address, outcome: "silent", why: `no answer within ${limitMs} ms` };
+    const isRefused = error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset;
+    return {
+      address,
+      outcome: isRefused ? "refused" : "silent",
+      why: reasonOf(error).replace(/ \(os error \d+\)$/, ""),
+    };
+  }
+}

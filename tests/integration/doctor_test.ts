@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import type { Report } from "../../lib/admin/doctor/mod.ts";
+import { doctorExitCode } from "../../lib/admin/doctor/mod.ts";
+import { CLUSTER_FAULTS } from "./doctor_faults_cluster.ts";
+import { MESH_FAULTS } from "./doctor_faults_mesh.ts";
+import { SERVICE_FAULTS } from "./doctor_faults_service.ts";
+import { type DoctorWorld, startDoctorWorld } from "./doctor_world.ts";
+
+let kept: DoctorWorld | undefined;
+const world = async () => kept ??= await startDoctorWorld();
+
+/** What is neither passed nor skipped. */
+const troubles = ({ checks }: Report) =>
+  Object.fromEntries(
+    checks.filter(({ state }) => state === "warn" || state === "fail").map(({ id, state }) => [id, state]),
+  );
+
+Deno.test("doctor: in a good world all is green, and each check says what it saw", async () => {
+  const report = await (await world()).examine();
+  assert.deepEqual(report.checks.filter(({ state }) => state !== "pass"), []);
+  assert.equal(report.counts.pass, report.checks.length);
+  assert.equal(doctorExitCode(report), 0);
+  assert.equal(new Set(report.checks.map(({ id }) => id)).size, report.checks.length);
+  for (const { id, seen, fix, title, group } of report.checks) {
+    assert(seen && title && id.startsWith(`${group}.`), id);
+    assert.equal(fix, undefined, id);
+  }
+});
+
+for (const { name, plant, asked, found, says } of [...CLUSTER_FAULTS, ...MESH_FAULTS, ...SERVICE_FAULTS]) {
+  Deno.test(`doctor finds: ${name}`, async () => {
+    const there = await world();
+    const undo = await plant(there);
+    try {
+      const report = await there.examine(asked?.(there));
+      assert.deepEqual(troubles(report), found);
+      for (const id of Object.keys(found)) {
+        const { seen, fix } = report.checks.find((check) => check.id === id)!;
+        assert(seen && fix, `${id} says "${seen}", to do: ${fix}`);
+      }
+      const [first] = report.checks.filter(({ id }) => id in found);
+      if (says) assert.match(`${first!.seen} ${first!.fix}`, says);
+      assert.equal(doctorExitCode(report), Object.values(found).includes("fail") ? 1 : 0);
+    } finally {
+      await undo();
+    }
+  });
+}
+
+Deno.test("doctor: what was planted is gone again", async () => {
+  const report = await (await world()).examine();
+  assert.deepEqual(troubles(report), {});
+  await kept![Symbol.asyncDispose]();
+  kept = undefined;
+});
