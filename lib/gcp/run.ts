@@ -26,6 +26,7 @@ const Service = v.object({
       containers: v.optional(
         v.array(v.object({
           ports: v.optional(v.array(v.object({ name: optionalText, containerPort: v.optional(v.number()) })), []),
+          env: v.optional(v.array(v.object({ name: v.string(), value: optionalText })), []),
         })),
         [],
       ),
@@ -54,6 +55,8 @@ export interface RunService {
   isOpen: boolean;
   /** Port of the container that gets the requests; `isHttp2`: as HTTP/2 without TLS, which tunnels need. */
   port: { number: number; isHttp2: boolean };
+  /** Where the app listens behind krun, by that container's PORT_http; missing where nothing is said. */
+  appPort?: number;
   /** The account it runs as; `undefined` for the project's default one. */
   serviceAccount: string | undefined;
   /** gVisor (1) or a whole Linux (2); `undefined` where Cloud Run chooses. */
@@ -125,7 +128,10 @@ export function cloudRun(options: RunOptions): CloudRunApi {
 /** What the answer means, Cloud Run's defaults filled in. */
 function serviceOf(service: v.InferOutput<typeof Service>): RunService {
   const { template, terminalCondition: condition } = service;
-  const [port] = template.containers?.flatMap(({ ports }) => ports) ?? [];
+  const { containers = [] } = template;
+  const ingress = containers.length === 1 ? containers[0] : containers.find(({ ports }) => ports.length > 0);
+  const [port] = ingress?.ports ?? [];
+  const appPort = appPortOf(ingress?.env ?? []);
   const concurrency = template.maxInstanceRequestConcurrency;
   return {
     name: service.name,
@@ -136,6 +142,7 @@ function serviceOf(service: v.InferOutput<typeof Service>): RunService {
     ingress: INGRESS[service.ingress ?? ""] ?? "unknown",
     isOpen: service.invokerIamDisabled,
     port: { number: port?.containerPort || DEFAULT_PORT, isHttp2: port?.name === "h2c" },
+    ...(appPort ? { appPort } : {}),
     serviceAccount: template.serviceAccount || undefined,
     generation: GENERATION[template.executionEnvironment ?? ""],
     hasVpcEgress: Boolean(template.vpcAccess?.connector) || (template.vpcAccess?.networkInterfaces ?? []).length > 0,
@@ -143,6 +150,12 @@ function serviceOf(service: v.InferOutput<typeof Service>): RunService {
       ? condition.message || condition.reason || "it failed to become ready"
       : undefined,
   };
+}
+
+/** A variable of krun; another's text is nothing said. */
+function appPortOf(env: readonly { name: string; value?: string | undefined }[]): number | undefined {
+  const port = Number(env.find(({ name }) => name === "PORT_http")?.value);
+  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : undefined;
 }
 
 /** `300s` or `3.5s`, https://protobuf.dev/reference/protobuf/google.protobuf/#duration. */

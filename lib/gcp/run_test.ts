@@ -68,6 +68,18 @@ const MEANINGS: [name: string, fields: Record<string, unknown>, changed: Partial
     { timeoutMs: 3_500, concurrency: 1_000, port: { number: 9, isHttp2: false }, serviceAccount: undefined },
   ],
   [
+    "krun before an app that listens elsewhere",
+    {
+      template: {
+        containers: [
+          { name: "app", env: [{ name: "PORT_http", value: "1" }] },
+          { name: "krun", ports: [{ name: "h2c", containerPort: 15009 }], env: [{ name: "PORT_http", value: "3000" }] },
+        ],
+      },
+    },
+    { serviceAccount: undefined, appPort: 3000 },
+  ],
+  [
     "a deployment that failed",
     { terminalCondition: { type: "Ready", state: "CONDITION_FAILED", message: "Image not found." } },
     { problem: "Image not found." },

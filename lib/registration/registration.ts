@@ -25,6 +25,8 @@ export interface Registration {
   requestTimeoutMs?: number | undefined;
   /** Requests at once that an instance of the service takes. */
   concurrency?: number | undefined;
+  /** Where the app listens in its instance, krun's PORT_http. @default 8080 */
+  appPort?: number | undefined;
   /** Requests at once in one tunnel. @default the concurrency */
   maxStreams?: number | undefined;
   /** How long a client uses one connection. @default what the request timeout allows */
@@ -127,7 +129,7 @@ export function registrationObjects(registration: Registration): KubeObject[] {
           port: { number: TUNNEL_PORT, protocol: "HTTP", name: "http" },
           bind: "127.0.0.1",
           captureMode: "NONE",
-          defaultEndpoint: `127.0.0.1:${APP_PORT}`,
+          defaultEndpoint: `127.0.0.1:${registration.appPort ?? APP_PORT}`,
           ...(ports.some(isHttp2) ? { connectionPool: { http: { useClientProtocol: true } } } : {}),
         }],
         egress: [{ hosts: ["*/*"] }],

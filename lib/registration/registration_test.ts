@@ -76,6 +76,7 @@ const SHAPES: [name: string, given: Partial<Registration>, kind: string, path: s
     ["spec", "ingress", "0", "connectionPool"],
     { http: { useClientProtocol: true } },
   ]),
+  ["the app's own port", { appPort: 3000 }, "Sidecar", ["spec", "ingress", "0", "defaultEndpoint"], "127.0.0.1:3000"],
   ["domain", { clusterDomain: "example.org" }, "DestinationRule", ["spec", "host"], "web.prod.svc.example.org"],
   [
     "canonical",

@@ -58,6 +58,8 @@ export interface WishedFacts {
   url: string | undefined;
   timeoutMs: number;
   concurrency: number;
+  /** As in the {@link Registration}. */
+  appPort?: number | undefined;
   /** Unless a command said another. */
   gateAddress: string | undefined;
   /** Who asks, where the objects are to go when nobody does any more. */
@@ -83,6 +85,7 @@ export function registrationOf(wish: Wish, facts: WishedFacts): Registration | u
     serviceAccount,
     requestTimeoutMs: facts.timeoutMs,
     concurrency: facts.concurrency,
+    appPort: facts.appPort,
     maxStreams,
     maxConnectionMs,
     owner: facts.owner,

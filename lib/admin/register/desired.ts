@@ -23,6 +23,8 @@ export interface FoundRegion {
   audience: string | undefined;
   timeoutMs: number;
   concurrency: number;
+  /** Where the app listens in its instance. */
+  appPort: number | undefined;
 }
 
 /** What is to be registered, and all that was found out about it. */
@@ -100,10 +102,10 @@ function registered(
     url: region.givenUrl,
     gateAddress: isGateGiven ? gateAddress : undefined,
   };
-  const { cloudRun, audience, url, timeoutMs, concurrency } = region;
+  const { cloudRun, audience, url, timeoutMs, concurrency, appPort } = region;
   const registration = registrationOf(
     { name, namespace, cloudRun, ports, audience, service, ...said, command },
-    { url, timeoutMs, concurrency, gateAddress, clusterDomain },
+    { url, timeoutMs, concurrency, appPort, gateAddress, clusterDomain },
   );
   return registration!; // a region without a URL is not found
 }

@@ -65,7 +65,11 @@ export async function registerService(
     runServices(names, rest, signal),
     ownObjects(kube, { namespace, name }, signal),
   ]);
-  const found = services.map((service, at) => ({ name: names[at]!, service, share: shares[at]! }));
+  const found = services.map((service, at) => ({
+    name: names[at]!,
+    service: { ...service, ...settings.soon },
+    share: shares[at]!,
+  }));
   const targets = found.map(({ name, service, share }) =>
     targetOf(service, name, { url: urls.get(share.region), audience: settings.audience ?? others.audience })
   );
@@ -200,9 +204,9 @@ function portsOf(settings: RegisterSettings, standing: Standing, others: Partial
 
 function regionOf(
   cloudRun: CloudRunName,
-  { urls, timeoutMs, concurrency }: RunService,
+  { urls, timeoutMs, concurrency, appPort }: RunService,
   { weight }: RegionShare,
   { url: givenUrl, audience }: ReturnType<typeof targetOf>,
 ): FoundRegion {
-  return { cloudRun, weight, url: urls[0], givenUrl, audience, timeoutMs, concurrency };
+  return { cloudRun, weight, url: urls[0], givenUrl, audience, timeoutMs, concurrency, appPort };
 }

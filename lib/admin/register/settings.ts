@@ -1,5 +1,7 @@
 import { UsageError } from "../../base/errors.ts";
 import { isHttp, isLabel, regionalName, type ServicePort } from "../../registration/mod.ts";
+import { memberOf } from "../gate_account.ts";
+import type { RunService } from "../../gcp/mod.ts";
 import type { RegionShare } from "./regions.ts";
 
 /** What a person asks `register-service` for; what is left out follows Cloud Run and the cluster. */
@@ -26,6 +28,8 @@ export interface RegisterSettings {
   maxStreams?: number | undefined;
   maxConnectionMs?: number | undefined;
   httpRoute: boolean;
+  /** What Cloud Run does not say yet, where the same command is about to change the service. */
+  soon?: Partial<Pick<RunService, "port" | "appPort">> | undefined;
   gateNamespace: string;
   clusterDomain: string;
 }
@@ -40,6 +44,7 @@ export function checkSettings(settings: RegisterSettings, regions: readonly Regi
   }
   if (/^\d/.test(name)) throw wrong("a name that begins with a digit", "Services begin with a letter");
   if (gateIp !== undefined && !/^[0-9a-fA-F.:]+$/.test(gateIp)) throw wrong(`--gate-ip ${gateIp}`, "an IP address");
+  if (settings.gateAccount !== undefined) memberOf(settings.gateAccount);
   if (regions.length === 1) {
     if (httpRoute) throw wrong("--http-route for one region", "it says how regions share requests: give several");
     return;

@@ -96,6 +96,7 @@ export class AutoRegistration {
       url: last.urls[0],
       timeoutMs: last.timeoutMs,
       concurrency: last.concurrency,
+      appPort: last.appPort,
       gateAddress,
       owner: command ? undefined : owner,
       clusterDomain: this.options.clusterDomain,

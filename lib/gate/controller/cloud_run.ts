@@ -9,6 +9,8 @@ export interface CloudRunService {
   timeoutMs: number;
   /** Requests at once that an instance takes. */
   concurrency: number;
+  /** Where the app listens in its instance. */
+  appPort?: number | undefined;
   /** Custom audiences, beside the URLs. */
   audiences: readonly string[];
   /** Why it does not serve. */
