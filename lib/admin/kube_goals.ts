@@ -20,12 +20,21 @@ import type { Change, Goal } from "./step.ts";
  * {@link MANAGED_BY} comes only onto what this goal makes: an object that a person made stays the person's, and is left when all is undone.
  * @throws {ConflictError} another manager holds one of the fields and wants it otherwise, without `force`
  */
-export function kubeObject(kube: KubeClient, object: KubeObject, { force = false } = {}): Goal {
+export function kubeObject(
+  kube: KubeClient,
+  object: KubeObject,
+  { force = false, accept = () => {} }: {
+    force?: boolean;
+    /** Looks at what is there, and throws where it is not to be touched. */
+    accept?: (there: KubeObject) => void;
+  } = {},
+): Goal {
   return {
     subject: nameOf(object),
     async plan(signal) {
       const { namespace, name } = object.metadata;
       const before = await get(kube, RESOURCES[object.kind as Kind], namespace, name, signal);
+      if (before) accept(before);
       const wanted = !before || isOurs(before) ? object : unclaimed(object);
       const after = await dryRun(kube, wanted, { force, signal, isNew: before === undefined });
       const differences = differencesOf(before && comparable(before), comparable(after));

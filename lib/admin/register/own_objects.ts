@@ -1,6 +1,6 @@
 import { Problem } from "../../base/errors.ts";
 import { HttpError } from "../../base/http.ts";
-import { get, type Kind, type KubeClient, type KubeObject, label, listAll, nameOf, RESOURCES } from "../../kube/mod.ts";
+import { type Kind, type KubeClient, type KubeObject, label, listAll, nameOf, RESOURCES } from "../../kube/mod.ts";
 import { MANAGED_BY, MANAGED_BY_US, PART_OF, REGISTERED } from "../../registration/mod.ts";
 import { isOurs, kubeObject } from "../kube_goals.ts";
 import type { Goal } from "../step.ts";
@@ -41,16 +41,7 @@ export async function ownObjects(
  * @throws {Problem} one of that name is a person's, or another registration's: its fields would be taken for ours ever after
  */
 export function ownObject(kube: KubeClient, object: KubeObject): Goal {
-  const { subject, plan } = kubeObject(kube, object);
-  return {
-    subject,
-    async plan(signal) {
-      const { namespace, name } = object.metadata;
-      const there = await get(kube, RESOURCES[object.kind as Kind], namespace, name, signal);
-      if (there) refuseOthers(there, object);
-      return await plan(signal);
-    },
-  };
+  return kubeObject(kube, object, { accept: (there) => refuseOthers(there, object) });
 }
 
 function refuseOthers(there: KubeObject, wanted: KubeObject): void {

@@ -78,7 +78,7 @@ export async function unregisterService(
   const back = await takeable(kube, grants, { name, namespace }, signal);
   // Without anything to take back nobody has to be signed in to Google.
   const rest = back.grants.length > 0 ? await runRest(context) : undefined;
-  const left = isAPersons && await staysRegistered(kube, service, signal);
+  const left = !force && isAPersons && await staysRegistered(kube, service, signal);
   const gone = own.filter((object) => nameOf(object) !== `Service ${namespace}/${name}`);
   return {
     steps: [
