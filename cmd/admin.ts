@@ -26,6 +26,8 @@ const ADMIN_COMMANDS: Readonly<Partial<Record<AdminName, () => Loaded>>> = {
   "teardown-namespace": () => import("./teardown_namespace.ts").then(({ command }) => command),
   "register-service": () => import("./register_service.ts").then(({ command }) => command),
   "unregister-service": () => import("./unregister_service.ts").then(({ command }) => command),
+  "add-service": () => import("./add_service.ts").then(({ command }) => command),
+  "remove-service": () => import("./remove_service.ts").then(({ command }) => command),
   doctor: () => import("./doctor.ts").then(({ command }) => command),
 };
 

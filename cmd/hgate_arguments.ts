@@ -7,9 +7,11 @@ import { HGATE_TABLE } from "./hgate_settings.ts";
 export interface HgateArguments {
   flags: Readonly<Record<string, string | boolean | undefined>>;
   action: "run" | typeof HGATE_ACTIONS[number];
+  /** The word behind `ask`. */
+  url: string | undefined;
 }
 
-const HGATE_ACTIONS = ["routes", "envoy-bootstrap", "envoy-drain"] as const;
+const HGATE_ACTIONS = ["routes", "ask", "envoy-bootstrap", "envoy-drain"] as const;
 
 /** @throws {UsageError} an unknown flag or action */
 export function parseHgateArguments(args: readonly string[]): HgateArguments {
@@ -20,12 +22,13 @@ export function parseHgateArguments(args: readonly string[]): HgateArguments {
       strict: true,
       allowPositionals: true,
     });
-    const [word, more] = positionals;
+    const [word, ...more] = positionals;
     const action = HGATE_ACTIONS.find((action) => action === word);
-    if (more !== undefined || (word !== undefined && !action)) {
-      throw new TypeError(`unexpected argument '${more ?? word}'`);
+    const url = action === "ask" ? more.shift() : undefined;
+    if (more.length > 0 || (word !== undefined && !action)) {
+      throw new TypeError(`unexpected argument '${more[0] ?? word}'`);
     }
-    return { flags: values as HgateArguments["flags"], action: action ?? "run" };
+    return { flags: values as HgateArguments["flags"], action: action ?? "run", url };
   } catch (error) {
     throw new UsageError({
       tried: "read the arguments of hgate",
@@ -42,6 +45,7 @@ export function hgateHelp(): string {
 Usage:
   hgate [flags]                     run the gate (in a pod: manifests/hgate)
   hgate routes [--output json]      what a running gate knows, from its port ${HGATE_TABLE.httpPort.fallback}
+  hgate ask URL                     asks until there is an answer below 500: from a pod, whether the mesh leads there
   hgate envoy-bootstrap [flags]     the configuration for an Envoy in a container of its own
   hgate envoy-drain [flags]         ends such an Envoy's streams in order (a preStop hook)
 

@@ -85,7 +85,7 @@ async function runKrun(args: readonly string[]): Promise<number> {
 async function runHgate(args: readonly string[]): Promise<number> {
   const { parseHgateArguments, hgateHelp } = await import("./hgate_arguments.ts");
   const { HGATE_TABLE } = await import("./hgate_settings.ts");
-  const { flags, action } = parseHgateArguments(args);
+  const { flags, action, url } = parseHgateArguments(args);
   if (flags["help"]) return print(hgateHelp());
   if (flags["version"]) return print(`${VERSION}\n`);
   const environment = Deno.env.toObject();
@@ -97,6 +97,10 @@ async function runHgate(args: readonly string[]): Promise<number> {
   if (action === "routes") {
     const { hgateRoutes } = await import("./hgate_routes.ts");
     return await hgateRoutes({ port: settings.httpPort, output: flags["output"] }, print);
+  }
+  if (action === "ask") {
+    const { hgateAsk } = await import("./hgate_ask.ts");
+    return await hgateAsk(url, { print, terminationLog: environment["TERMINATION_LOG"] });
   }
   if (action === "envoy-bootstrap" || action === "envoy-drain") {
     const { envoyBootstrap, envoyDrain } = await import("./hgate_envoy.ts");

@@ -21,6 +21,8 @@ export class RunOperationError extends Problem {
   }
 }
 
+const FIRST_POLL_MS = 50;
+
 /**
  * Looks at an operation until it is done, https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.operations/get.
  * @param what the start of every error message: `deploy Cloud Run service web`
@@ -34,7 +36,7 @@ export async function untilDone(
 ): Promise<RunOperation> {
   const until = performance.now() + timeoutMs;
   let seen = operation;
-  for (let waitMs = Math.min(pollMs, 250); !seen.done; waitMs = Math.min(pollMs, waitMs * 1.5)) {
+  for (let waitMs = Math.min(pollMs, FIRST_POLL_MS); !seen.done; waitMs = Math.min(pollMs, waitMs * 1.5)) {
     if (performance.now() >= until) {
       const fix = "run this again with a longer --timeout; what was begun goes on meanwhile";
       throw new RunOperationError(

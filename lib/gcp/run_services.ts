@@ -122,7 +122,7 @@ function writeFix(status: number, answer: string, { project }: RunPlace): string
   const account = /on service account ([^\s"\\]+@[^\s"\\]+)/.exec(answer)?.[1];
   if (status === 403 && /actas/i.test(answer)) {
     return `gcloud iam service-accounts add-iam-policy-binding ${account ?? "ACCOUNT"} --project ${project} ` +
-      "--member user:YOU --role roles/iam.serviceAccountUser";
+      "--member user:YOU --role roles/iam.serviceAccountUser (it has iam.serviceAccounts.actAs)";
   }
   if (status === 409) return "somebody else changes it at the same time: look at it, then run this again";
   return undefined;

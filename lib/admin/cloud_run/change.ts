@@ -85,8 +85,9 @@ export function shiftChange(service: RunResource): ServiceChange | undefined {
 /** What gives back what `add-service` found. */
 export function restoreChange(service: RunResource, former: Former, revision: RunRevision): ServiceChange {
   const { [FORMER]: _former, [SHIFT]: _shift, ...annotations } = service.annotations ?? {};
+  const left = Object.keys(annotations).length > 0 ? { annotations } : {};
   return {
-    fields: { template: templateOf(revision, former), traffic: former.traffic, annotations },
+    fields: { template: templateOf(revision, former), traffic: former.traffic, ...left },
     mask: ["template", "traffic", "annotations"],
   };
 }

@@ -1,0 +1,185 @@
+import { UsageError } from "../../base/errors.ts";
+import type { IdTokenSource, RunResource, RunServiceStore } from "../../gcp/mod.ts";
+import { namespaceOfAccount } from "../../settings/mod.ts";
+import type { AdminContext } from "../context.ts";
+import { registerService, type Timing } from "../register/register_service.ts";
+import type { RegisterSettings } from "../register/settings.ts";
+import type { Plan } from "../step.ts";
+import { addChange, changed, shiftChange } from "./change.ts";
+import { shifted, withKrun } from "./goals.ts";
+import { type Capture, CAPTURES, TUNNEL_PORT } from "./krun_container.ts";
+import { meshAnswers } from "./mesh_check.ts";
+import { appOf, krunOf, type MeshOptions } from "./mesh_template.ts";
+import { existing, namespaceFor, storeOf, vpcAccessOf, type VpcSettings } from "./place.ts";
+import { portOf } from "./app_container.ts";
+import { revisionReady } from "./ready.ts";
+import { formerOf } from "./record.ts";
+import { elsewhere, trafficOf } from "./traffic.ts";
+import { answersByTag } from "./url_check.ts";
+
+/** What a person asks `add-service` for; what is left out is as it is, or as a former run made it. */
+export interface AddServiceSettings {
+  /** Of the Cloud Run service. */
+  name: string;
+  namespace?: string | undefined;
+  /** The golden image. @default the environment's KRUN_IMAGE, or the one that is there */
+  image?: string | undefined;
+  tag: string;
+  capture?: Capture | undefined;
+  env: Readonly<Record<string, string>>;
+  cpu?: string | undefined;
+  memory?: string | undefined;
+  serviceAccount?: string | undefined;
+  vpc: VpcSettings;
+  /** Whether requests are led to the new revision, and the service is registered. */
+  shift: boolean;
+  /** Whether it is asked before and after. */
+  verify: boolean;
+  registration: Omit<RegisterSettings, "namespace" | "service" | "regions" | "urls">;
+  /** Image of the pod that asks from the mesh. @default the gate's */
+  checkImage?: string | undefined;
+}
+
+const GEN1 = "EXECUTION_ENVIRONMENT_GEN1";
+const DEFAULT_LIMITS = { cpu: "1", memory: "512Mi" };
+
+/**
+ * What puts a Cloud Run service into the mesh as it is: a revision with krun in front, asked by its tag, then the requests, then the
+ * registration, then a request from the mesh.
+ * @throws {Problem} its shape or its state, or what it needs of the cluster is not there
+ */
+export async function addService(settings: AddServiceSettings, context: AdminContext, timing: Timing): Promise<Plan> {
+  const { store } = await storeOf(context, settings.name);
+  const service = await existing(store, timing.signal);
+  const mesh = meshOptions(settings, service, store, context);
+  const options = { mesh, tag: settings.tag };
+  const coming = addChange(service, options);
+  const { timeoutMs } = timing;
+  const tokens = () => context.credentials();
+  if (settings.verify) await requireTokens(service, tokens, timing.signal);
+  const tag = formerOf(service)?.tag ?? settings.tag;
+  const { namespace } = mesh;
+  const app = appOf(service.template ?? {}, `look at ${store.of}`);
+  const appPort = Number(
+    krunOf(service.template ?? {})?.env?.find(({ name }) => name === "PORT_http")?.value ?? portOf(app),
+  );
+  const soon = { port: { number: TUNNEL_PORT, isHttp2: true }, appPort };
+  const registration = settings.shift
+    ? await registerService(
+      { ...settings.registration, namespace, service: settings.name, regions: [], urls: [], soon },
+      context,
+      timing,
+    )
+    : undefined;
+  const [port = { name: "http", port: 8080 }] = settings.registration.ports ?? [];
+  return {
+    steps: [
+      withKrun(store, options, { timeoutMs }),
+      revisionReady(store, { timeoutMs }),
+      ...(settings.verify ? [answersByTag(store, { tag, tokens, fetch: context.fetch, timeoutMs })] : []),
+      ...(settings.shift ? [shifted(store, options, { timeoutMs })] : []),
+      ...registration?.steps ?? [],
+      ...(settings.shift && settings.verify
+        ? [meshAnswers(await context.kube(), {
+          name: settings.registration.name,
+          namespace,
+          port,
+          gateNamespace: settings.registration.gateNamespace,
+          image: settings.checkImage,
+          timeoutMs,
+        })]
+        : []),
+    ],
+    warnings: [
+      ...shapeWarnings(service, store, mesh),
+      ...trafficWarnings(coming ? changed(service, coming) : service),
+      ...registration?.warnings ?? [],
+    ],
+    next: [
+      ...(settings.shift ? [] : [
+        `requests still go where they went; lead them to it and register it: cloud-run-mesh add-service ${settings.name}`,
+      ]),
+      ...registration?.next ?? [],
+      `take it back: cloud-run-mesh remove-service ${settings.name} --namespace ${namespace}`,
+    ],
+  };
+}
+
+function meshOptions(
+  settings: AddServiceSettings,
+  service: RunResource,
+  store: RunServiceStore,
+  { environment }: AdminContext,
+): MeshOptions {
+  const { template = {} } = service;
+  const krun = krunOf(template);
+  const told = (wanted: string) => krun?.env?.find(({ name }) => name === wanted)?.value;
+  const image = settings.image ?? environment["KRUN_IMAGE"] ?? krun?.image;
+  if (!image) {
+    throw new UsageError({
+      tried: `put ${store.of} into the mesh`,
+      got: "no image of krun",
+      fix: "--krun-image IMAGE, or KRUN_IMAGE: the golden image, samples/golden/Dockerfile",
+    });
+  }
+  const capture = settings.capture ?? CAPTURES.find((word) => word === told("KRUN_CAPTURE")) ?? "whitebox";
+  if (capture === "required" && template.executionEnvironment === GEN1) {
+    throw new UsageError({
+      tried: `put ${store.of} into the mesh with --capture required`,
+      got: "it runs in Cloud Run's first generation, which has no iptables",
+      fix: "--capture whitebox",
+    });
+  }
+  const limits = krun?.resources?.limits;
+  return {
+    image,
+    capture,
+    namespace: namespaceFor(service, settings.namespace, settings.serviceAccount),
+    env: settings.env,
+    limits: {
+      cpu: settings.cpu ?? limits?.["cpu"] ?? DEFAULT_LIMITS.cpu,
+      memory: settings.memory ?? limits?.["memory"] ?? DEFAULT_LIMITS.memory,
+    },
+    serviceAccount: settings.serviceAccount,
+    vpcAccess: vpcAccessOf(settings.vpc, store.place),
+  };
+}
+
+/** Before anything is done: without a token the new revision could not be asked. @throws {Problem} none can be had */
+async function requireTokens(
+  { uri, customAudiences, invokerIamDisabled, ingress = "INGRESS_TRAFFIC_ALL" }: RunResource,
+  tokens: () => Promise<IdTokenSource>,
+  signal: AbortSignal,
+): Promise<void> {
+  const audience = customAudiences?.[0] ?? uri;
+  if (!audience || invokerIamDisabled || ingress !== "INGRESS_TRAFFIC_ALL") return;
+  await (await tokens()).idToken(audience, { signal });
+}
+
+function shapeWarnings({ template = {} }: RunResource, { of, place }: RunServiceStore, mesh: MeshOptions): string[] {
+  const account = mesh.serviceAccount ?? template.serviceAccount;
+  const app = krunOf(template) ? undefined : appOf(template, of);
+  return [
+    ...(template.vpcAccess || mesh.vpcAccess ? [] : [
+      `${of} has no way into the VPC, where the gate and the mesh are: --vpc-connector, or --network and --subnet`,
+    ]),
+    ...(namespaceOfAccount(account) === mesh.namespace ? [] : [
+      `its account has to be let into namespace ${mesh.namespace}: cloud-run-mesh setup-namespace ${mesh.namespace} ` +
+      `--service-account ${account ?? "EMAIL"} --project ${place.project}`,
+    ]),
+    ...(app?.ports?.[0]?.name === "h2c"
+      ? [
+        "its app gets HTTP/2 now; behind krun it does for gRPC and by a port that is called grpc or http2, else HTTP/1.1",
+      ]
+      : []),
+  ];
+}
+
+/** What goes elsewhere finds no tunnel there. */
+function trafficWarnings(service: RunResource): string[] {
+  const change = shiftChange(service);
+  const share = elsewhere(change?.fields.traffic ?? trafficOf(service.traffic));
+  return share > 0 && krunOf(service.template ?? {})
+    ? [`${share} % of requests go to revisions by name, as before; where those have no krun the mesh's requests fail`]
+    : [];
+}
