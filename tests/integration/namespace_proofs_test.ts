@@ -2,13 +2,42 @@
 import { command as setup } from "../../cmd/setup_namespace.ts";
 import { command as teardown } from "../../cmd/teardown_namespace.ts";
 import { proveAdminCommand } from "./admin_cut_points.ts";
+import { lived } from "./namespace_scene.ts";
 
-const MAY_LACK = /^(?:serviceusage\.services\.get|run\.services\.list)$/;
+/** What only makes warnings better. */
+const mayLack = /^(?:serviceusage\.services\.get|run\.services\.list)$/;
 
 proveAdminCommand({
   name: "setup-namespace, nothing there",
   command: setup,
   args: ["shop"],
   undo: { command: teardown, args: ["shop"] },
-  mayLack: MAY_LACK,
+  mayLack,
+});
+
+proveAdminCommand({
+  name: "setup-namespace, all there by people",
+  command: setup,
+  args: ["shop", "--ksa", "app"],
+  undo: { command: teardown, args: ["shop"] },
+  prepare: lived,
+  mayLack,
+  proofs: ["repeated", "cut off", "editors", "undo"],
+});
+
+proveAdminCommand({
+  name: "setup-namespace, another's account and a service account of its own",
+  command: setup,
+  args: ["shop", "--service-account", "hgate@demo-project.iam.gserviceaccount.com", "--ksa", "worker", "--no-iam"],
+  undo: { command: teardown, args: ["shop"] },
+  mayLack,
+  proofs: ["repeated", "cut off", "undo"],
+});
+
+proveAdminCommand({
+  name: "setup-namespace, outside Google Cloud",
+  command: setup,
+  args: ["shop", "--user", "jane", "--mesh-revision", "canary"],
+  undo: { command: teardown, args: ["shop"] },
+  proofs: ["repeated", "undo"],
 });
