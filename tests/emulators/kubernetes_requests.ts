@@ -98,6 +98,10 @@ export function answerObjects(
         `${given.metadata.uid}, UID in object meta: ${row?.object.metadata.uid ?? ""}`;
       return errors.conflict(qualified(path), name, words);
     }
+    const { resourceVersion } = given.metadata;
+    if (resourceVersion && resourceVersion !== row?.object.metadata.resourceVersion) {
+      return errors.conflict(qualified(path), name, MODIFIED);
+    }
     const done = applyObject(store, resource, given, {
       manager: query.get("fieldManager")!,
       force: query.get("force") === "true",
@@ -119,11 +123,12 @@ export function answerObjects(
   }
   if (!row) return notFound(path);
   if (given.metadata.resourceVersion && given.metadata.resourceVersion !== row.object.metadata.resourceVersion) {
-    const words = "the object has been modified; please apply your changes to the latest version and try again";
-    return errors.conflict(qualified(path), path.name!, words);
+    return errors.conflict(qualified(path), path.name!, MODIFIED);
   }
   return admitted() ?? (dryRun ? jsonAnswer(200, given) : jsonAnswer(200, store.put(resource, given, "deno")));
 }
+
+const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
 
 const notFound = (path: ObjectPath) => errors.objectNotFound(qualified(path), path.name ?? "");
 

@@ -120,10 +120,11 @@ export class AutoRegistration {
     made: ReadonlyMap<string, KubeObject>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { namespace, name, resourceVersion } = seen.metadata;
+    const { namespace, name, resourceVersion, uid } = seen.metadata;
     if (object.kind === "Service") {
       if (annotation(object, URL_ANNOTATION) === annotation(seen, URL_ANNOTATION)) return; // all else is the command's
-      const metadata = { ...object.metadata, ...(resourceVersion ? { resourceVersion } : {}) };
+      const asSeen = { ...(uid ? { uid } : {}), ...(resourceVersion ? { resourceVersion } : {}) };
+      const metadata = { ...object.metadata, ...asSeen };
       return await this.#apply({ ...object, metadata }, made, signal);
     }
     if (!this.#isDue(object, made)) return;
