@@ -21,6 +21,9 @@ export interface EmulatedPolicyOptions {
 /** Version of a policy with conditions, and the least that one who reads or writes it has to know of. */
 const WITH_CONDITIONS = 3;
 
+/** https://cloud.google.com/iam/docs/conditions-overview#limitations */
+const BASIC_ROLES = new Set(["roles/owner", "roles/editor", "roles/viewer"]);
+
 export class EmulatedPolicy {
   bindings: PolicyBinding[];
   #version = 1;
@@ -81,7 +84,10 @@ export class EmulatedPolicy {
         "The request specified a policy version that does not support conditions: set version to 3.",
       );
     }
-    for (const { role, members } of bindings) {
+    for (const { role, members, condition } of bindings) {
+      if (condition && BASIC_ROLES.has(role)) {
+        return googleError(400, `Conditions are not supported on basic role ${role}.`);
+      }
       if (
         typeof role !== "string" || !/^(roles|projects\/[^/]+\/roles|organizations\/\d+\/roles)\/[\w.]+$/.test(role)
       ) {

@@ -51,7 +51,7 @@ const SETUP_REFUSALS: Refusal[] = [
     name: "no Istio",
     prepare: ({ kubernetes }) => kubernetes.state.missingKinds.add("workloadgroups.networking.istio.io"),
     says:
-      /does not know WorkloadGroup of networking\.istio\.io\/v1\n  do: install Istio .*kubectl get crd workloadgroups\.networking\.istio\.io/,
+      /does not know WorkloadGroup of networking\.istio\.io\/v1\n {2}do: install Istio .*kubectl get crd workloadgroups\.networking\.istio\.io/,
   },
   {
     name: "a namespace that is going",
@@ -63,7 +63,7 @@ const SETUP_REFUSALS: Refusal[] = [
         metadata: { ...row.object.metadata, deletionTimestamp: "2026-01-01T00:00:00Z" },
       });
     },
-    says: /it is being deleted\n  do: kubectl wait/,
+    says: /it is being deleted\n {2}do: kubectl wait/,
   },
   {
     name: "a field that somebody else holds",
@@ -72,7 +72,7 @@ const SETUP_REFUSALS: Refusal[] = [
       const { object } = world.kubernetes.objects.row("roles", "shop", `gsa-${PROJECT}`)!;
       world.put("roles", { ...object, rules: [] }, "kubectl-edit");
     },
-    says: /apply Role shop\/gsa-demo-project .*\n  got: \.rules belongs to kubectl-edit/,
+    says: /apply Role shop\/gsa-demo-project .*\n {2}got: \.rules belongs to kubectl-edit/,
   },
   {
     name: "an API that is not switched on",
@@ -201,7 +201,7 @@ Deno.test("setup-namespace: for somebody else than before, it is refused", async
   await using world = await startAdminWorld();
   await runCommand(world, setup, ["shop"]);
   const other: [args: string[], says: RegExp][] = [
-    [["--ksa", "app"], /set up for another Kubernetes service account default\n  do: teardown-namespace shop/],
+    [["--ksa", "app"], /set up for another Kubernetes service account default\n {2}do: teardown-namespace shop/],
     [["--user", "jane"], /set up for another project demo-project/],
     [
       ["--service-account", "hgate@demo-project.iam.gserviceaccount.com"],
@@ -276,7 +276,7 @@ Deno.test("setup-namespace as a program: asks nobody without --yes, is interrupt
   cut.kill("SIGINT");
   const { code, stdout } = await cut.ended;
   assert.equal(code, 130, stdout);
-  assert.match(stdout, /failed: RoleBinding shop\/gsa-demo-project\n  interrupted: ended by SIGINT\n/);
+  assert.match(stdout, /failed: RoleBinding shop\/gsa-demo-project\n {2}interrupted: ended by SIGINT\n/);
   assert.match(
     stdout,
     /done before that: Namespace shop, ConfigMap shop\/cloud-run-mesh-namespace, Google service account/,

@@ -1,0 +1,73 @@
+/** The real gcloud against the emulated IAM, Resource Manager and Service Usage: they are no mirror of this project's own mistakes. */
+import assert from "node:assert/strict";
+import { VIEWER } from "../../lib/admin/namespace/google_goals.ts";
+import { command as setup } from "../../cmd/setup_namespace.ts";
+import { ADMIN, type AdminWorld, PROJECT, runCommand, startAdminWorld } from "./admin_world.ts";
+
+function hasGcloud(): boolean {
+  try {
+    return new Deno.Command("gcloud", { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs gcloud as a person who is signed in; with endpoint overrides as the world has them. */
+async function gcloud(world: AdminWorld, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { HOME: _, ...environment } = world.environment;
+  const tokenFile = `${world.directory}/access-token`;
+  await Deno.writeTextFile(tokenFile, world.accessTokens.issue(ADMIN));
+  const { code, stdout, stderr } = await new Deno.Command("gcloud", {
+    args: [...args, "--project", PROJECT],
+    env: {
+      ...environment,
+      CLOUDSDK_CONFIG: `${world.directory}/gcloud-itself`,
+      CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: tokenFile,
+      CLOUDSDK_CORE_DISABLE_PROMPTS: "1",
+      CLOUDSDK_CORE_DISABLE_USAGE_REPORTING: "1",
+      CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK: "1",
+    },
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+async function json(world: AdminWorld, ...args: string[]) {
+  const { code, stdout, stderr } = await gcloud(world, ...args, "--format", "json");
+  assert.equal(code, 0, `gcloud ${args.join(" ")}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+Deno.test({
+  name: "gcloud makes an account, gives it roles with and without a condition, and sees what setup-namespace made",
+  ignore: !hasGcloud(),
+  async fn() {
+    await using world = await startAdminWorld();
+    await runCommand(world, setup, ["shop"]);
+    const own = `k8s-shop@${PROJECT}.iam.gserviceaccount.com`;
+    const email = `by-gcloud@${PROJECT}.iam.gserviceaccount.com`;
+    const member = `serviceAccount:${email}`;
+    const create = ["iam", "service-accounts", "create", "by-gcloud", "--description", "made by gcloud"];
+    await json(world, ...create);
+    const condition = 'expression=request.time < timestamp("2040-01-01T00:00:00Z"),title=until 2040';
+    const bind = ["projects", "add-iam-policy-binding", PROJECT, "--member", member, "--role"];
+    await json(world, ...bind, "roles/browser", "--condition", condition);
+    await json(world, ...bind, VIEWER, "--condition", "None");
+    const [again, seen, ours, policy, services] = await Promise.all([
+      gcloud(world, ...create),
+      json(world, "iam", "service-accounts", "describe", email),
+      json(world, "iam", "service-accounts", "describe", own),
+      json(world, "projects", "get-iam-policy", PROJECT),
+      json(world, "services", "list", "--enabled"),
+    ]);
+    assert.match(again.stderr, /Service account by-gcloud already exists within project projects\/demo-project/);
+    assert.deepEqual([seen.email, seen.description], [email, "made by gcloud"]);
+    assert.equal(ours.description, "Made by cloud-run-mesh for namespace shop");
+    assert.equal(policy.version, 3);
+    const bindings = policy.bindings as { role: string; members: string[]; condition?: { title: string } }[];
+    const viewer = bindings.find(({ role }) => role === VIEWER)!;
+    assert.deepEqual(viewer.members.toSorted(), [member, `serviceAccount:${own}`]);
+    assert.equal(bindings.find(({ role }) => role === "roles/browser")!.condition!.title, "until 2040");
+    assert(services.some(({ config }: { config: { name: string } }) => config.name === "run.googleapis.com"));
+  },
+});
