@@ -18,9 +18,19 @@ function endpoints(name: string, address: string, port: number) {
   return { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint }] }] };
 }
 
-/** Cloud Run's front end: TLS for *.a.run.app, the ID token checked, its signature cut off, 100 streams a connection, then h2c to the container. */
-export function frontEndConfig(options: { service: string; container: string; jwk: object }): object {
-  const { service } = options;
+export interface FrontEndOptions {
+  service: string;
+  container: string;
+  jwk: object;
+  /** Streams a connection. @default {100} */
+  streams?: number;
+  /** A connection is told to go (GOAWAY) after this long. @default never */
+  connectionLife?: string;
+}
+
+/** Cloud Run's front end: TLS for *.a.run.app, the ID token checked, its signature cut off, streams limited, then h2c to the container. */
+export function frontEndConfig(options: FrontEndOptions): object {
+  const { service, streams = 100, connectionLife } = options;
   const host = `${service}.a.run.app`;
   return {
     node: { id: "front-end", cluster: "front-end" },
@@ -54,8 +64,11 @@ export function frontEndConfig(options: { service: string; container: string; jw
               "@type": MANAGER,
               stat_prefix: "front_end",
               codec_type: "AUTO",
-              http2_protocol_options: { max_concurrent_streams: 100 },
-              common_http_protocol_options: { max_stream_duration: "300s" },
+              http2_protocol_options: { max_concurrent_streams: streams },
+              common_http_protocol_options: {
+                max_stream_duration: "300s",
+                ...(connectionLife ? { max_connection_duration: connectionLife } : {}),
+              },
               http_filters: [
                 filter("jwt", "extensions.filters.http.jwt_authn.v3.JwtAuthentication", {
                   providers: {

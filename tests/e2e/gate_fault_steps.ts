@@ -3,17 +3,18 @@ import { registrationObjects } from "../../lib/registration/mod.ts";
 import type { Container } from "./container.ts";
 import { gateMetrics, type GatePod, gatePods, metricIn } from "./gate_metrics.ts";
 import { gateController } from "./gate_controller_steps.ts";
+import { frontEndFaults } from "./gate_front_end_steps.ts";
 import { HGATE_NAMESPACE } from "./hgate.ts";
+import { untilNodesFollow } from "./node_follows.ts";
 import { NAMESPACE } from "./objects.ts";
 import { PEER_URL, peerInPod, type PodPeer } from "./pod_peer.ts";
-import { loadFromPod } from "./pod_load.ts";
+import { loadDuring } from "./gate_load.ts";
 import { eventually, must } from "./process.ts";
 import { say } from "./say.ts";
 import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
 
 const CONNECTIONS = 4;
-const PER_SECOND = 100;
 /** Of the tokens' source. */
 const OUTAGE_MS = 10_000;
 /** A watch on which nothing happens brings a bookmark each minute or so. */
@@ -31,23 +32,8 @@ export async function gateFaults(world: E2eWorld, runtime: string, step: Step): 
   await krun.said("in the mesh after", 60_000);
   await world.reached(krun, "/", /ready/);
 
-  /** Load for as long as `fault` takes, and 3 s more. @param mayFail how many of the requests */
-  async function underLoad(what: string, fault: () => Promise<void>, mayFail = 0): Promise<void> {
-    const load = await loadFromPod(world, "/", 240, { connections: CONNECTIONS, perSecond: PER_SECOND });
-    const started = performance.now();
-    try {
-      await fault();
-    } catch (error) {
-      await load.end();
-      throw error;
-    }
-    const seconds = (performance.now() - started) / 1_000;
-    await new Promise((resolve) => setTimeout(resolve, 3_000)); // a loss may come late
-    const { answered, failed, text } = await load.end();
-    say(`${what}: ${answered} answered, ${failed} failed; the fault took ${seconds.toFixed(1)} s`);
-    assert.ok(failed <= mayFail, `${failed} requests failed, ${mayFail} may\n${text}\n${krun.log()}`);
-    assert.ok(answered > seconds * PER_SECOND * 0.5, text);
-  }
+  const underLoad = (what: string, fault: () => Promise<void>, mayFail = 0) =>
+    loadDuring(world, krun, { what, mayFail, connections: CONNECTIONS }, fault);
 
   if (settings.killContainer.length === 0) say("hgate is not killed beside Envoy: E2E_KILL_CONTAINER is not set");
   else {
@@ -124,8 +110,10 @@ export async function gateFaults(world: E2eWorld, runtime: string, step: Step): 
           return ages.every((seconds) => seconds * 1_000 < performance.now() - backAt) || undefined;
         }, NEWS_MS);
       });
+      await untilNodesFollow(cluster);
     });
   }
+  await frontEndFaults(world, krun, step);
   await gateController(world, krun, step);
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { untilNodesFollow } from "./node_follows.ts";
 import { loadFromPod, loadResult } from "./pod_load.ts";
 import { eventually, must } from "./process.ts";
 import { say } from "./say.ts";
@@ -54,6 +55,7 @@ export async function restarts(world: E2eWorld, runtime: string, step: Step): Pr
         const then = renewals();
         await eventually("a token after that", () => Promise.resolve(renewals() > then || undefined), 30_000);
       });
+      await untilNodesFollow(world.cluster);
       assert.match(krun.log(), /token for istio-ca not renewed \(the old one is good for \d+ s more\)/);
     },
   );

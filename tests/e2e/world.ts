@@ -3,7 +3,7 @@ import { Cluster } from "./cluster.ts";
 import { buildImage, Container, type ContainerOptions } from "./container.ts";
 import { idTokenClaims } from "../emulators/json_web_token.ts";
 import { type Registration, registrationObjects } from "../../lib/registration/mod.ts";
-import { frontEndConfig } from "./envoy_configs.ts";
+import { frontEndConfig, type FrontEndOptions } from "./envoy_configs.ts";
 import { type E2eGoogle, startE2eGoogle } from "./google.ts";
 import { applyHgate, HGATE, removeHgate, untilHgate } from "./hgate.ts";
 import { echo, envoyPod, istiodOutside, meshEnv, NAMESPACE, namespace, runnerRights, SERVICE } from "./objects.ts";
@@ -16,12 +16,15 @@ export const FORTIO = "localhost/krun-e2e/fortio:test";
 const PORTS = [{ name: "http", port: 8080 }, { name: "grpc", port: 8079 }];
 
 /** Everything around a krun container: echo pod, gate, front end, registration, and the credentials of a run. */
+export type FrontEndLimits = Pick<FrontEndOptions, "streams" | "connectionLife">;
+
 export interface E2eWorld extends AsyncDisposable {
   settings: E2eSettings;
   cluster: Cluster;
   /** Kubeconfig of an account that has the original's rights and no others. */
   runnerKubeconfig: string;
   /** Where the front end answers for this process, and what it must be asked with. */
+  /** Where it is now. */
   frontEnd: { address: string; port: number; host: string; ca: string; idToken: () => string };
   peer: string;
   /** Both ends of requests; in krun's container it is /e2e/mesh-peer. */
@@ -32,6 +35,8 @@ export interface E2eWorld extends AsyncDisposable {
   google: E2eGoogle;
   /** Address of the gate inside the VPC. */
   gateAddress: string;
+  /** Another front end in place of the one there is, with other limits; without any, as at the start. */
+  changeFrontEnd(limits?: FrontEndLimits): Promise<void>;
   /** fortio's curl from the injected pod to the app behind the gate. @returns head and body */
   fromPod(path: string): Promise<string>;
   /** The same until the answer matches. */
@@ -94,15 +99,15 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
   const authority = createAuthority("e2e front end CA");
   const host = `${SERVICE}.a.run.app`;
   const certificate = authority.issue({ commonName: host, subjectAltNames: ["*.a.run.app"] });
-  await cluster.apply(
-    ...envoyPod(
+  const frontEndObjects = (limits: FrontEndLimits = {}) =>
+    envoyPod(
       "front-end",
       FORTIO,
-      frontEndConfig({ service: SERVICE, container: settings.containerAddress, jwk: signer.jwks.keys[0]! }),
+      frontEndConfig({ service: SERVICE, container: settings.containerAddress, jwk: signer.jwks.keys[0]!, ...limits }),
       { "tls.crt": certificate.certificatePem, "tls.key": certificate.privateKeyPem },
       { port: 443, targetPort: 8443 },
-    ),
-  );
+    );
+  await cluster.apply(...frontEndObjects());
   const frontEndService = await cluster.get<{ spec: { clusterIP: string } }>("-n", NAMESPACE, "service", "front-end");
   const idToken = () => signer.sign(idTokenClaims(`https://${host}`, "e2e@example.com", 3_600));
   await applyHgate(cluster, directory, {
@@ -120,13 +125,16 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
   const gateAddress = await untilHgate(cluster);
   const registration = { name: SERVICE, namespace: NAMESPACE, url: `https://${host}`, gateAddress, ports: PORTS };
   await cluster.apply(...registrationObjects(registration));
-  const pods = await cluster.get<{ items: { status: { podIP: string } }[] }>(
-    "-n",
-    NAMESPACE,
-    "pods",
-    "-l",
-    "app=front-end",
-  );
+  const frontEnd = { address: "", port: 8443, host, ca: authority.certificatePem, idToken };
+  const findFrontEnd = async () => {
+    const { items } = await cluster.get<
+      { items: { metadata: { deletionTimestamp?: string }; status: { podIP: string } }[] }
+    >(
+      ...["-n", NAMESPACE, "pods", "-l", "app=front-end"],
+    );
+    frontEnd.address = items.find(({ metadata }) => !metadata.deletionTimestamp)!.status.podIP;
+  };
+  await findFrontEnd();
 
   const fromPod = async (path: string) => {
     const url = `http://${SERVICE}:8080${path}`;
@@ -159,7 +167,13 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
     peer: `${directory}/peer`,
     meshPeer: `${directory}/mesh-peer`,
     registration,
-    frontEnd: { address: pods.items[0]!.status.podIP, port: 8443, host, ca: authority.certificatePem, idToken },
+    async changeFrontEnd(limits = {}) {
+      await cluster.apply(...frontEndObjects(limits));
+      await cluster.kubectl("-n", NAMESPACE, "rollout", "restart", "deployment/front-end");
+      await cluster.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/front-end", "--timeout=60s");
+      await findFrontEnd();
+    },
+    frontEnd,
     startKrun(runtime, options = {}) {
       return Container.start(settings, runtime, {
         image: options.image ?? FORTIO,
