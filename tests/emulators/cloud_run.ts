@@ -32,6 +32,8 @@ export interface CloudRunEmulator extends GoogleApi {
    * @param name `projects/P/locations/R/services/S`  @param fields those that are given are replaced
    */
   edit(name: string, fields: Partial<RunServiceResource>): Promise<RunServiceResource>;
+  /** The same at once, of what makes no revision: labels, annotations. */
+  touch(name: string, change: (service: RunServiceResource) => void): void;
 }
 
 /** A service that serves, with both forms of its URL, as Cloud Run makes it from `gcloud run deploy --use-http2`. */
@@ -104,6 +106,7 @@ export async function startCloudRun(
     ...api,
     state,
     policies,
+    touch: (name, change) => store.touch(name, change),
     async edit(name, fields) {
       const service = store.find(name);
       const operation = store.write(

@@ -115,6 +115,13 @@ export class RunStore {
     );
   }
 
+  touch(name: string, change: (service: RunServiceResource) => void): void {
+    const service = this.find(name);
+    if (!service) return;
+    change(service);
+    this.#stamp(service);
+  }
+
   remove(service: RunServiceResource): Operation {
     const { name } = service;
     const [, project, , region] = name.split("/");
@@ -151,7 +158,7 @@ export class RunStore {
     const isNamed = template.revision !== undefined && lastOf(last?.name ?? "") !== template.revision;
     if (last && !isNamed && isSame(bare(last), bare(template))) return undefined;
     const short = template.revision ??
-      `${lastOf(name)}-${service.generation!.padStart(5, "0")}-${crypto.randomUUID().slice(0, 3)}`;
+      `${lastOf(name)}-${service.generation!.padStart(5, "0")}-${this.#etags.toString(36).padStart(3, "a")}`;
     const { revision: _, ...fields } = template;
     const revision: RunRevisionResource = {
       ...structuredClone(fields),

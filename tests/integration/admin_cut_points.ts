@@ -8,7 +8,7 @@ import type { AdminCommand } from "../../cmd/admin_command.ts";
 import { Problem } from "../../lib/base/errors.ts";
 import { hasFailed, type Outcome } from "../../lib/admin/mod.ts";
 import { type Fault, FAULTS, hooked, type RequestHooks, type SentRequest } from "./admin_requests.ts";
-import { editObject, editPolicy, viewOf } from "./admin_view.ts";
+import { editObject, editPolicy, editService, viewOf } from "./admin_view.ts";
 import { ADMIN, type AdminWorld, runCommand, startAdminWorld } from "./admin_world.ts";
 
 /** A command and the world it is run in. */
@@ -232,7 +232,7 @@ async function proveConcurrency(act: Act): Promise<void> {
       let takeBack: (() => boolean) | undefined;
       const { failure } = await run(world, act, {
         before: ({ url }, at) => {
-          if (at === number) takeBack = editPolicy(world, url) ?? editObject(world, url);
+          if (at === number) takeBack = editPolicy(world, url) ?? editService(world, url) ?? editObject(world, url);
         },
       });
       if (!takeBack) return;

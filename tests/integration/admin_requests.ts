@@ -44,6 +44,7 @@ export function hooked(world: AdminWorld, hooks: RequestHooks = {}): { fetch: Fe
 function isWrite({ tokenEndpoint }: AdminWorld, method: string, url: string): boolean {
   const { origin, pathname, searchParams } = new URL(url);
   if (method === "GET" || origin === tokenEndpoint.origin || searchParams.get("dryRun") === "All") return false;
+  if (searchParams.get("validateOnly") === "true") return false;
   return !/:(?:getIamPolicy|testIamPermissions)$|accessreviews$/.test(pathname);
 }
 

@@ -5,14 +5,17 @@ import type { AdminWorld } from "./admin_world.ts";
 /** Who edits at the same time as a command, in {@link editPolicy} and {@link editObject}. */
 const OTHER = "other-editor";
 const OTHERS_BINDING: PolicyBinding = {
-  role: "roles/viewer",
+  role: "roles/browser",
   members: ["user:other@example.com"],
   condition: { title: "until noon", expression: "request.time < timestamp('2040-01-01T12:00:00Z')" },
 };
 
 /** What differs by chance or by time alone. */
 const BY_CHANCE =
-  /^(?:uid|uniqueId|oauth2ClientId|etag|resourceVersion|generation|observedGeneration|creationTimestamp|createTime|updateTime|deleteTime|latest\w*Revision|time)$/;
+  /^(?:uid|uniqueId|oauth2ClientId|etag|resourceVersion|generation|observedGeneration|creationTimestamp|createTime|updateTime|deleteTime|latest\w*Revision|time|trafficStatuses|lastTransitionTime|lastModifier)$/;
+
+/** Names that Cloud Run gives. */
+const REVISION = /\b([a-z][a-z0-9-]*)-\d{5}-\w{3}\b/g;
 
 /** JSON values, comparable by deepEqual; names are in order. */
 export function viewOf(world: AdminWorld): Record<string, unknown> {
@@ -50,6 +53,7 @@ function byName(entries: [string, unknown][]): Record<string, unknown> {
 
 function constant(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(constant);
+  if (typeof value === "string") return value.replaceAll(REVISION, "$1-REVISION");
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).filter(([key, member]) => !BY_CHANCE.test(key) && member !== undefined);
   return byName(entries.map(([key, member]) => [key, constant(member)]));
@@ -72,6 +76,21 @@ function policyAt({ cloudRun, iam, resourceManager }: AdminWorld, path: string):
   const [, project = "", account] = /^projects\/([^/]+)(?:\/serviceAccounts\/(.*))?$/.exec(path) ?? [];
   if (account) return iam.state.policies.get(account);
   return project ? resourceManager.policyOf(project) : cloudRun.policies.of(path);
+}
+
+/** Another's change of the Cloud Run service that `url` writes. @returns as {@link editPolicy} */
+export function editService({ cloudRun }: AdminWorld, url: string): (() => boolean) | undefined {
+  const { pathname, origin, searchParams } = new URL(url);
+  const name = /^\/v2\/(projects\/[^/]+\/locations\/[^/]+\/services\/[^/:]+)$/.exec(pathname)?.[1];
+  const find = () => cloudRun.state.services.find((service) => service.name === name);
+  const isWrite = origin === cloudRun.origin && searchParams.get("validateOnly") !== "true";
+  if (!isWrite || !name || !find()) return undefined;
+  cloudRun.touch(name, (service) => service["labels"] = { ...service["labels"] as object, [OTHER]: "was-here" });
+  return () => {
+    const { [OTHER]: edited, ...labels } = find()?.["labels"] as Record<string, unknown> ?? {};
+    cloudRun.touch(name, (service) => service["labels"] = labels);
+    return edited !== undefined;
+  };
 }
 
 /** Another's change of a field of the object that `url` writes, where it is there. @returns as {@link editPolicy} */

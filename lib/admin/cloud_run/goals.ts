@@ -1,6 +1,7 @@
 import { Problem } from "../../base/errors.ts";
 import { HttpError } from "../../base/http.ts";
 import type { RunResource, RunServiceStore, RunWait } from "../../gcp/mod.ts";
+import { differencesOf } from "../difference.ts";
 import type { Change, Goal } from "../step.ts";
 import {
   addChange,
@@ -13,21 +14,22 @@ import {
 } from "./change.ts";
 import { changedSince } from "./changed_since.ts";
 import { existing } from "./place.ts";
-import { formerOf } from "./record.ts";
 import { untilReady } from "./ready.ts";
+import { formerOf } from "./record.ts";
 
 /** What is waited for, and how long. */
 export type Patience = Omit<RunWait, "signal">;
 
+/** What a service takes to be as it is wanted, seen from any state of it. */
+type ChangeOf = (service: RunResource) => ServiceChange | undefined;
+
 /** The service has krun in front of its app, in a revision that gets no requests yet but by its tag. */
 export function withKrun(store: RunServiceStore, options: AddOptions, patience: Patience): Goal {
+  const changeOf = (service: RunResource) => addChange(service, options);
   return {
     subject: `${store.of}: a revision with krun, without requests`,
     async plan(signal) {
-      const service = await existing(store, signal);
-      const change = addChange(service, options);
-      return change &&
-        await written(store, service, change, patience, signal, (now) => addChange(now, options) === undefined);
+      return await tried(store, await existing(store, signal), changeOf, patience, signal);
     },
   };
 }
@@ -41,14 +43,12 @@ export function shifted(store: RunServiceStore, options: AddOptions, patience: P
       const coming = addChange(service, options);
       const change = shiftChange(coming ? changed(service, coming) : service);
       if (!change) return undefined;
+      const shown = { ...change, mask: change.mask.filter((name) => name !== "annotations") }; // our own notes are no news
       return {
         action: "update",
-        differences: changeDifferences(service, withoutNotes(change)),
-        async apply(signal) {
-          const now = await existing(store, signal);
-          const change = shiftChange(now);
-          if (change) await write(store, now, change, { ...patience, signal }, (now) => shiftChange(now) === undefined);
-        },
+        differences: changeDifferences(service, shown),
+        apply: async (signal) =>
+          await write(store, await existing(store, signal), shiftChange, { ...patience, signal }),
       };
     },
   };
@@ -73,59 +73,63 @@ export function restored(store: RunServiceStore, { force }: { force: boolean }, 
         const got = `it was changed since add-service: ${since.join(", ")}`;
         throw new Problem({ tried: what, got, fix: "--force gives back what was before, and that change goes" });
       }
-      const change = restoreChange(service, former, revision);
-      return await written(store, service, change, patience, signal, (now) => formerOf(now) === undefined);
+      const changeOf = (now: RunResource) => formerOf(now) && restoreChange(now, former, revision);
+      return await tried(store, service, changeOf, patience, signal);
     },
   };
 }
 
-/** A change that was tried by Cloud Run itself, and is made on the state that it was planned on. */
-async function written(
+/** The change, tried by Cloud Run itself. */
+async function tried(
   store: RunServiceStore,
   service: RunResource,
-  change: ServiceChange,
+  changeOf: ChangeOf,
   patience: Patience,
   signal: AbortSignal,
-  holds: (now: RunResource) => boolean,
-): Promise<Change> {
+): Promise<Change | undefined> {
+  const change = changeOf(service);
+  if (!change) return undefined;
   await store.validate({ ...change.fields, ...etagOf(service) }, change.mask, signal);
   return {
     action: "update",
     differences: changeDifferences(service, change),
-    apply: (signal) => write(store, service, change, { ...patience, signal }, holds),
+    apply: (signal) => write(store, service, changeOf, { ...patience, signal }),
   };
 }
 
-/** @throws {Problem} somebody else has changed the service since: nothing is overwritten */
-async function write(
-  store: RunServiceStore,
-  service: RunResource,
-  { fields, mask }: ServiceChange,
-  wait: RunWait,
-  holds: (now: RunResource) => boolean,
-): Promise<void> {
-  try {
-    await store.update({ ...fields, ...etagOf(service) }, mask, wait);
-  } catch (error) {
-    if (!(error instanceof HttpError && error.status === 409)) throw error;
-    // The first answer may have been lost, and this is the second try's.
-    const now = await store.read(wait.signal);
-    if (now && holds(now)) return void await untilReady(store, wait, () => {});
-    const fix = "look at what they did, then run this again";
-    throw new Problem({
-      tried: error.tried,
-      got: `somebody else changed it meanwhile: ${error.got}`,
-      fix,
-      cause: error,
-    });
+const TRIES = 5;
+
+/**
+ * Makes the change on the state that it was planned on. Where somebody has changed something else since, it is made on that.
+ * @throws {Problem} somebody has changed the template or the traffic: nothing is overwritten
+ */
+async function write(store: RunServiceStore, planned: RunResource, changeOf: ChangeOf, wait: RunWait): Promise<void> {
+  let service = planned;
+  for (let tries = 1;; tries++) {
+    const change = changeOf(service);
+    // The answer to the first try may have been lost.
+    if (!change) return void await untilReady(store, wait, () => {});
+    try {
+      return await store.update({ ...change.fields, ...etagOf(service) }, change.mask, wait);
+    } catch (error) {
+      if (!(error instanceof HttpError && error.status === 409)) throw error;
+      const now = await existing(store, wait.signal);
+      const isOther = changeOf(now) !== undefined && differencesOf(ownOf(planned), ownOf(now)).length > 0;
+      if (isOther || tries === TRIES) {
+        const got = `somebody else changed it meanwhile: ${error.got}`;
+        const fix = "look at what they did, then run this again";
+        throw new Problem({ tried: error.tried, got, fix, cause: error });
+      }
+      service = now;
+    }
   }
+}
+
+/** What a plan is about. */
+function ownOf({ template, traffic }: RunResource): unknown {
+  return { template, traffic };
 }
 
 function etagOf({ etag }: RunResource): { etag?: string } {
   return etag === undefined ? {} : { etag };
-}
-
-/** Our own notes are no news to the reader of a shift. */
-function withoutNotes(change: ServiceChange): ServiceChange {
-  return { ...change, mask: change.mask.filter((name) => name !== "annotations") };
 }

@@ -27,7 +27,7 @@ export async function storeOf(
 }
 
 /** @throws {Problem} there is none */
-export async function existing(store: RunServiceStore, signal: AbortSignal): Promise<RunResource> {
+export async function existing(store: RunServiceStore, signal?: AbortSignal): Promise<RunResource> {
   const service = await store.read(signal);
   if (service) return service;
   const { project } = store.place;
