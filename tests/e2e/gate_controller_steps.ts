@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { connect } from "node:tls";
 import {
   AUTO_REGISTRATION_LABEL,
   OWNER_ANNOTATION,
@@ -8,11 +7,13 @@ import {
 } from "../../lib/registration/mod.ts";
 import { runService } from "../emulators/cloud_run.ts";
 import type { Container } from "./container.ts";
+import { isAnswered } from "./gate_answer.ts";
 import { PROJECT } from "./google.ts";
 import { gatePods } from "./gate_metrics.ts";
 import { HGATE_NAMESPACE } from "./hgate.ts";
 import { NAMESPACE, SERVICE } from "./objects.ts";
 import { eventually } from "./process.ts";
+import { registered } from "./register_steps.ts";
 import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
 
@@ -112,19 +113,6 @@ export async function gateController(world: E2eWorld, krun: Container, step: Ste
       await cluster.remove(service);
     }
   });
-}
 
-/** Whether a ClientHello of that name reaches a server: its certificate comes, or the connection is closed. */
-function isAnswered(host: string, servername: string): Promise<boolean> {
-  const options = { host, port: 15_442, servername, rejectUnauthorized: false, ALPNProtocols: ["istio"] };
-  return new Promise((resolve) => {
-    const socket = connect(options, () => end(true));
-    const end = (answered: boolean) => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.on("error", () => end(false));
-    socket.on("close", () => end(false));
-    socket.setTimeout(10_000, () => end(false));
-  });
+  await registered(world, krun, step);
 }
