@@ -21,6 +21,16 @@ export const SYSTEM = "istio-system";
 /** Nothing of the world; it is in what is asked. */
 export const nothing: Fault["plant"] = () => () => {};
 
+/** Two things that go wrong together, as the one is by the other. */
+export function both(one: Fault["plant"], other: Fault["plant"]): Fault["plant"] {
+  return async (world) => {
+    const undo = [await one(world), await other(world)];
+    return async () => {
+      for (const back of undo) await back();
+    };
+  };
+}
+
 /** A field of an object in the cluster; `undefined` takes it away. */
 export function field(resource: string, namespace: string | undefined, name: string, path: Path, value: unknown) {
   return (world: DoctorWorld) =>

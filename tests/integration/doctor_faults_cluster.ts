@@ -1,6 +1,6 @@
 /** Faults of the account, the project, the cluster and the namespace. */
 import { ADMIN } from "./admin_world.ts";
-import { denied, disabled, type Fault, field, gone, nothing } from "./doctor_fault.ts";
+import { both, denied, disabled, type Fault, field, gone, nothing } from "./doctor_fault.ts";
 import { ACCOUNT, NAMESPACE } from "./doctor_world.ts";
 
 /** This machine's clock goes wrong by as much. */
@@ -8,6 +8,9 @@ const clock = (byMs: number): Pick<Fault, "plant" | "asked"> => ({
   plant: nothing,
   asked: () => ({ now: () => Date.now() + byMs }),
 });
+
+/** As a Role or binding that is not there would have it. */
+const noToken = denied(ACCOUNT, "create", "serviceaccounts/token");
 
 export const CLUSTER_FAULTS: readonly Fault[] = [
   {
@@ -143,14 +146,18 @@ export const CLUSTER_FAULTS: readonly Fault[] = [
   },
   {
     name: "a Role without tokens",
-    plant: field("roles", NAMESPACE, "krun", ["rules", 0, "verbs"], ["get"]),
+    plant: both(field("roles", NAMESPACE, "krun", ["rules", 0, "verbs"], ["get"]), noToken),
     found: { "namespace.role": "fail" },
   },
   {
     name: "bound to another account",
-    plant: field("rolebindings", NAMESPACE, "krun", ["subjects", 0, "name"], "other@example.com"),
+    plant: both(field("rolebindings", NAMESPACE, "krun", ["subjects", 0, "name"], "other@example.com"), noToken),
     found: { "namespace.binding": "fail" },
     says: /bound to other@example\.com.*--service-account k8s-shop@/,
   },
-  { name: "no binding", plant: gone("rolebindings", NAMESPACE, "krun"), found: { "namespace.binding": "fail" } },
+  {
+    name: "no binding",
+    plant: both(gone("rolebindings", NAMESPACE, "krun"), noToken),
+    found: { "namespace.binding": "fail" },
+  },
 ];

@@ -50,7 +50,7 @@ export const SERVICE_FAULTS: readonly Fault[] = [
   { name: "no ingress", plant: ofRun(["ingress"], "INGRESS_TRAFFIC_NONE"), found: { "service.ingress": "fail" } },
   {
     name: "the service runs as another account",
-    plant: ofRun(["template", "serviceAccount"], "other@demo-project.iam.gserviceaccount.com"),
+    plant: ofRun(["template", "serviceAccount"], "other@demo-project.iam.gserviceaccount.com"), // which has no right to tokens
     found: { "namespace.binding": "fail" },
     says: /the service runs as other@/,
   },

@@ -27,8 +27,10 @@ export interface Check {
   wants: readonly FactName[];
   /** It is the one that tells of these sources when they fail; for all others that is a skip. */
   owns: readonly FactName[];
-  /** Checks whose failure explains this one's. */
+  /** Checks whose failure leaves nothing to decide here. */
   after: readonly string[];
+  /** Checks whose failure explains this one's, where it fails. */
+  explainedBy: readonly string[];
   /** What mends it where the source's own error does not say. */
   mend: string | undefined;
   /** Whether it is made at all. */
@@ -45,14 +47,15 @@ export function check<const N extends FactName, const W extends FactName = never
     wants?: readonly W[];
     owns?: readonly NoInfer<N>[];
     after?: readonly string[];
+    explainedBy?: readonly string[];
     mend?: string;
     /** @default {always} */
     isFor?: (about: About) => boolean;
     decide(facts: Needed<N, W>, about: About): Verdict;
   },
 ): Check {
-  const { needs, wants = [], owns = [], after = [], mend, isFor = () => true } = given;
-  return { id, title, needs, wants, owns, after, mend, isFor, decide: given.decide as Check["decide"] };
+  const { needs, wants = [], owns = [], after = [], explainedBy = [], mend, isFor = () => true } = given;
+  return { id, title, needs, wants, owns, after, explainedBy, mend, isFor, decide: given.decide as Check["decide"] };
 }
 
 /** Every check that is for this, in their order; one that is explained by another's failure is not a second failure. */
@@ -63,9 +66,14 @@ export function decideAll(checks: readonly Check[], looked: Looked, sources: Sou
   for (const one of checks) {
     if (!one.isFor(about)) continue;
     const { id, title } = one;
-    const cause = one.after.map((before) => causes.get(before)).find((failed) => failed !== undefined);
-    const verdict = cause ? skip(`see ${cause}`) : verdictOf(one, looked, sources, about);
-    if (cause ?? verdict.state === "fail") causes.set(id, cause ?? id);
+    const causeAmong = (before: readonly string[]) => before.map((id) => causes.get(id)).find(Boolean);
+    let cause = causeAmong(one.after);
+    let verdict = cause ? skip(`see ${cause}`) : verdictOf(one, looked, sources, about);
+    if (verdict.state === "fail") {
+      cause = causeAmong(one.explainedBy);
+      if (cause) verdict = skip(`see ${cause}`);
+      causes.set(id, cause ?? id);
+    } else if (cause) causes.set(id, cause);
     found.set(id, { id, group: id.split(".")[0]!, title, ...verdict });
   }
   return [...found.values()];

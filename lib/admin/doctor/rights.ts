@@ -16,6 +16,7 @@ export interface Right {
 const NETWORKING = "networking.istio.io";
 const SECURITY = "security.istio.io";
 const RBAC = "rbac.authorization.k8s.io";
+const GATEWAY = "gateway.networking.k8s.io";
 /** Of what is applied: read, made by a patch where it is not there (which needs `create` too), changed. */
 const APPLY = ["get", "create", "patch"] as const;
 
@@ -25,25 +26,34 @@ const APPLY = ["get", "create", "patch"] as const;
  */
 export function setupRights(namespace: string, serviceAccount: string): Right[] {
   return [
-    ...rights(APPLY, "", "namespaces", "", namespace),
+    ...rights(APPLY, "", "namespaces", namespace, namespace),
+    ...rights(["get"], "", "namespaces", GATE_NAMESPACE, GATE_NAMESPACE),
+    ...rights(APPLY, "", "configmaps", namespace), // what was made is noted there
     ...rights(APPLY, "", "serviceaccounts", namespace),
-    ...rights(APPLY, RBAC, "roles", namespace),
-    ...rights(APPLY, RBAC, "rolebindings", namespace),
+    ...[namespace, GATE_NAMESPACE].flatMap((place) => [
+      ...rights(APPLY, RBAC, "roles", place),
+      ...rights(APPLY, RBAC, "rolebindings", place),
+    ]),
     ...rights(APPLY, NETWORKING, "workloadgroups", namespace),
-    ...workloadRights(namespace, serviceAccount).filter((right) => right.namespace === namespace),
+    ...workloadRights(namespace, serviceAccount),
   ];
 }
 
 /** What register-service and unregister-service do. */
 export function registerRights(namespace: string): Right[] {
-  const verbs = [...APPLY, "delete"];
+  const verbs = [...APPLY, "list", "delete"];
   return [
+    ...rights(["get"], "", "namespaces", namespace, namespace),
     ...rights(["get"], "", "services", GATE_NAMESPACE),
+    ...rights(["get"], "", "serviceaccounts", GATE_NAMESPACE),
+    ...rights(["list"], "", "pods", GATE_NAMESPACE),
     ...rights(verbs, "", "services", namespace),
     ...rights(verbs, NETWORKING, "workloadentries", namespace),
     ...rights(verbs, NETWORKING, "destinationrules", namespace),
     ...rights(verbs, NETWORKING, "sidecars", namespace),
     ...rights(verbs, SECURITY, "peerauthentications", namespace),
+    ...rights(["list"], NETWORKING, "virtualservices", namespace),
+    ...rights(["list"], GATEWAY, "httproutes", namespace),
   ];
 }
 

@@ -53,6 +53,7 @@ export const GOOGLE = [
     needs: ["project", "labels"],
     wants: ["meshEnv"],
     owns: ["labels"],
+    mend: "gcloud projects describe PROJECT --format 'value(labels)'",
     after: ["project.api-cloudresourcemanager"],
     decide({ project, labels, meshEnv }) {
       const own = Object.entries(labels).filter(([key]) => key.startsWith("mesh-"));

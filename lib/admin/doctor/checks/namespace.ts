@@ -16,6 +16,7 @@ export const NAMESPACE = [
   check("namespace.known", "the namespace is known", {
     needs: ["namespace"],
     owns: ["namespace"],
+    explainedBy: ["account.credentials", "account.token", "cluster.reachable", "service.exists"],
     isFor,
     decide: ({ namespace }) => pass(namespace),
   }),
@@ -63,13 +64,15 @@ export const NAMESPACE = [
   }),
   check("namespace.role", "a Role grants tokens of it, and mesh-env", {
     needs: ["namespace", "workload", "roles"],
+    wants: ["workloadRights"],
     owns: ["roles"],
     after: ["namespace.exists"],
     mend: "kubectl get roles",
     isFor,
-    decide({ namespace, workload, roles }) {
+    decide({ namespace, workload, roles, workloadRights }) {
       const tokenRoles = roles.filter((role) => grants(role, tokenRight(workload.serviceAccount)));
       if (tokenRoles.length === 0) {
+        if (mayHaveToken(workloadRights)) return pass(OTHERWISE);
         return fail("none grants create serviceaccounts/token", setUp(namespace, workload.account));
       }
       const whole = tokenRoles.find((role) => grants(role, MESH_ENV_RIGHT));
@@ -79,16 +82,21 @@ export const NAMESPACE = [
   }),
   check("namespace.binding", "it is bound to the workload's Google account", {
     needs: ["namespace", "workload", "roles", "roleBindings"],
+    wants: ["workloadRights"],
     owns: ["roleBindings"],
     after: ["namespace.exists", "namespace.role"],
     mend: "kubectl get rolebindings",
     isFor,
-    decide: ({ namespace, workload, roles, roleBindings }) => bindingVerdict(namespace, workload, roles, roleBindings),
+    decide({ namespace, workload, roles, roleBindings, workloadRights }) {
+      const verdict = bindingVerdict(namespace, workload, roles, roleBindings);
+      return verdict.state === "fail" && mayHaveToken(workloadRights) ? pass(OTHERWISE) : verdict;
+    },
   }),
   check("rights.workload", "the workload may get its token and mesh-env", {
     needs: ["namespace", "workload", "workloadRights"],
     owns: ["workloadRights"],
-    after: ["namespace.exists", "namespace.account", "namespace.role", "namespace.binding", "service.exists"],
+    after: ["service.exists"],
+    explainedBy: ["namespace.exists", "namespace.account", "namespace.role", "namespace.binding"],
     mend: "kubectl auth can-i --list",
     isFor: ({ place, service }) => place === "krun" || service !== undefined,
     decide({ namespace, workload: { account }, workloadRights }) {
@@ -103,6 +111,13 @@ export const NAMESPACE = [
     },
   }),
 ];
+
+const OTHERWISE = "by none here; the cluster grants it otherwise";
+
+/** The authorizer's word, whatever grants it. */
+function mayHaveToken(rights: Facts["workloadRights"]): boolean {
+  return rights?.some(({ subresource, isAllowed }) => subresource === "token" && isAllowed) ?? false;
+}
 
 function injectionVerdict(namespace: string, labels: Readonly<Record<string, string>>): Verdict {
   const injection = labels["istio-injection"];
