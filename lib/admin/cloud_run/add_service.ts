@@ -1,11 +1,11 @@
 import { UsageError } from "../../base/errors.ts";
-import type { IdTokenSource, RunResource, RunServiceStore } from "../../gcp/mod.ts";
+import { type IdTokenSource, type RunResource, type RunServiceStore, shortName } from "../../gcp/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { registerService, type Timing } from "../register/register_service.ts";
 import type { RegisterSettings } from "../register/settings.ts";
 import type { Plan } from "../step.ts";
-import { addChange, changed, shiftChange } from "./change.ts";
+import { addChange, changed } from "./change.ts";
 import { shifted, withKrun } from "./goals.ts";
 import { type Capture, CAPTURES, TUNNEL_PORT } from "./krun_container.ts";
 import { meshAnswers } from "./mesh_check.ts";
@@ -13,7 +13,7 @@ import { appOf, krunOf, type MeshOptions } from "./mesh_template.ts";
 import { existing, namespaceFor, storeOf, vpcAccessOf, type VpcSettings } from "./place.ts";
 import { portOf } from "./app_container.ts";
 import { revisionReady } from "./ready.ts";
-import { formerOf } from "./record.ts";
+import { formerOf, shiftOf } from "./record.ts";
 import { elsewhere, trafficOf } from "./traffic.ts";
 import { answersByTag } from "./url_check.ts";
 
@@ -177,8 +177,9 @@ function shapeWarnings({ template = {} }: RunResource, { of, place }: RunService
 
 /** What goes elsewhere finds no tunnel there. */
 function trafficWarnings(service: RunResource): string[] {
-  const change = shiftChange(service);
-  const share = elsewhere(change?.fields.traffic ?? trafficOf(service.traffic));
+  const shift = shiftOf(service);
+  const own = shift ? undefined : shortName(service.latestReadyRevision ?? "");
+  const share = elsewhere(shift?.to ?? trafficOf(service.traffic), own);
   return share > 0 && krunOf(service.template ?? {})
     ? [`${share} % of requests go to revisions by name, as before; where those have no krun the mesh's requests fail`]
     : [];

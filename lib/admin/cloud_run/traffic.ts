@@ -42,9 +42,9 @@ export function withTag(traffic: readonly RunTraffic[], tag: string): RunTraffic
   return [...traffic, { type: TRAFFIC_LATEST, tag }];
 }
 
-/** Percent of requests that go to revisions other than the new one. */
-export function elsewhere(shifted: readonly RunTraffic[]): number {
-  return shifted.filter(({ type, revision }) => type === TRAFFIC_REVISION && revision)
+/** Percent of requests that go to revisions other than the new one. @param own its name, where it has one */
+export function elsewhere(shifted: readonly RunTraffic[], own?: string): number {
+  return shifted.filter(({ type, revision }) => type === TRAFFIC_REVISION && revision && revision !== own)
     .reduce((sum, { percent = 0 }) => sum + percent, 0);
 }
 
