@@ -72,18 +72,21 @@ export function describeRight({ verb, resource, subresource, namespace, name }: 
   return `${verb} ${what}${name ? ` ${name}` : ""}${namespace ? ` in ${namespace}` : ""}`;
 }
 
-/** Commands that grant what is missing, one ClusterRole for all of it. */
+/** Commands that grant what is missing and no verb more: a ClusterRole for each set of verbs, since kubectl makes them of one rule. */
 export function grantCommand(missing: readonly Right[], role: string, user: string): string {
-  const list = (values: readonly string[]) => [...new Set(values)].sort().join(",");
-  const resources = list(
-    missing.map(({ group, resource, subresource }) =>
-      `${resource}${group ? `.${group}` : ""}${subresource ? `/${subresource}` : ""}`
-    ),
-  );
-  return `kubectl create clusterrole ${role} --verb=${
-    list(missing.map(({ verb }) => verb))
-  } --resource=${resources} && ` +
-    `kubectl create clusterrolebinding ${role} --clusterrole=${role} --user=${user}`;
+  const verbs = new Map<string, Set<string>>();
+  for (const { verb, group, resource, subresource } of missing) {
+    const full = `${resource}${group ? `.${group}` : ""}${subresource ? `/${subresource}` : ""}`;
+    verbs.set(full, (verbs.get(full) ?? new Set()).add(verb));
+  }
+  const byVerbs = Map.groupBy([...verbs], ([, all]) => [...all].sort().join());
+  return [...byVerbs].map(([list, resources], at) => {
+    const name = at === 0 ? role : `${role}-${at + 1}`;
+    return `kubectl create clusterrole ${name} --verb=${list} --resource=${
+      resources.map(([full]) => full).join()
+    } && ` +
+      `kubectl create clusterrolebinding ${name} --clusterrole=${name} --user=${user}`;
+  }).join(" && ");
 }
 
 function rights(verbs: readonly string[], group: string, resource: string, namespace: string, name?: string): Right[] {
