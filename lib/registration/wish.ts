@@ -138,6 +138,8 @@ export function wishOf(service: KubeObject, cloudRun: CloudRunName): Wish | stri
     return `${MAX_CONNECTION_ANNOTATION} is no time such as 240s`;
   }
   const by = annotation(service, REGISTERED_BY_ANNOTATION);
+  const misread = misreadOf(service, by ? FORMS : FORMS.slice(1));
+  if (misread) return misread;
   const isOurs = label(service, MANAGED_BY) === MANAGED_BY_US;
   const { selector } = spec.output;
   const hasSelector = selector && Object.keys(selector).length > 0 && selector[REGISTERED] !== name;
@@ -168,6 +170,21 @@ function commandWords(service: KubeObject, by: string): CommandWords {
     invoker: annotation(service, INVOKER_ANNOTATION),
     partOf: label(service, PART_OF),
   };
+}
+
+/**
+ * What stands in objects that the gate writes with more rights than who wrote the Service may have: an address that is a name or a socket
+ * would lead clients elsewhere. The first is a command's alone.
+ */
+const FORMS: readonly [key: string, form: RegExp, what: string][] = [
+  [GATE_ANNOTATION, /^[0-9a-fA-F.:]+$/, "IP address"],
+  [WORKLOAD_ANNOTATION, /^[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/, "label's value"],
+  [ACCOUNT_ANNOTATION, /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/, "name of a service account"],
+];
+
+function misreadOf(service: KubeObject, forms: typeof FORMS): string | undefined {
+  const wrong = forms.find(([key, form]) => !form.test(annotation(service, key) ?? "0"));
+  return wrong && `${wrong[0]} is no ${wrong[2]}`;
 }
 
 /** `NaN` for a text of another form. */

@@ -143,6 +143,18 @@ const UNREADABLE: [name: string, given: KubeObject, expected: RegExp][] = [
   ["connection: no unit", service({ "cloud-run-mesh/max-connection": "240" }), /max-connection is no time/],
   ["connection: minutes", service({ "cloud-run-mesh/max-connection": "4m" }), /max-connection is no time/],
   ["connection: nothing", service({ "cloud-run-mesh/max-connection": "0s" }), /max-connection is no time/],
+  ["workload", service({ "cloud-run-mesh/workload": "a b" }), /workload is no label's value/],
+  ["account", service({ "cloud-run-mesh/service-account": "../x" }), /service-account is no name of a service account/],
+  [
+    "gate: a socket",
+    service({ "cloud-run-mesh/registered-by": "x", "cloud-run-mesh/gate": "unix:///run/x" }),
+    /gate is no IP address/,
+  ],
+  [
+    "gate: a name",
+    service({ "cloud-run-mesh/registered-by": "x", "cloud-run-mesh/gate": "gate.example" }),
+    /gate is no IP address/,
+  ],
   ["connection: two", service({ "cloud-run-mesh/max-connection": "4ss" }), /max-connection is no time/],
 ];
 for (const [name, given, expected] of UNREADABLE) {

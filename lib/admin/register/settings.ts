@@ -34,6 +34,9 @@ export interface RegisterSettings {
   clusterDomain: string;
 }
 
+/** Cloud Run ends every request, and so every connection, after an hour at most. */
+const LONGEST_CONNECTION_MS = 86_400_000;
+
 /** @throws {UsageError} a name that Kubernetes would not take, or flags that do not go together */
 export function checkSettings(settings: RegisterSettings, regions: readonly RegionShare[]): void {
   const { name, namespace, httpRoute, ports = [], gateIp } = settings;
@@ -44,6 +47,13 @@ export function checkSettings(settings: RegisterSettings, regions: readonly Regi
   }
   if (/^\d/.test(name)) throw wrong("a name that begins with a digit", "Services begin with a letter");
   if (gateIp !== undefined && !/^[0-9a-fA-F.:]+$/.test(gateIp)) throw wrong(`--gate-ip ${gateIp}`, "an IP address");
+  const { workload, serviceAccount, maxConnectionMs = 1 } = settings;
+  for (const [flag, text] of Object.entries({ workload, ksa: serviceAccount })) {
+    if (text !== undefined && !isLabel(text)) throw wrong(`--${flag} ${JSON.stringify(text)}`, form);
+  }
+  if (!Number.isInteger(maxConnectionMs) || maxConnectionMs < 1 || maxConnectionMs > LONGEST_CONNECTION_MS) {
+    throw wrong(`--max-connection of ${maxConnectionMs} ms`, "whole milliseconds, a day at most");
+  }
   if (settings.gateAccount !== undefined) memberOf(settings.gateAccount);
   if (regions.length === 1) {
     if (httpRoute) throw wrong("--http-route for one region", "it says how regions share requests: give several");
