@@ -17,6 +17,8 @@ import type { E2eWorld } from "./world.ts";
 const CONNECTIONS = 4;
 /** Of the tokens' source. */
 const OUTAGE_MS = 10_000;
+/** The API server is away: long enough for leases to end and for waits to grow to their longest. */
+const AWAY_SECONDS = 60;
 /** A watch on which nothing happens brings a bookmark each minute or so. */
 const NEWS_MS = 90_000;
 /** Clients change connections every 5 s: before the 20 s that a replica waits for its streams at its end. */
@@ -101,7 +103,7 @@ export async function gateFaults(world: E2eWorld, runtime: string, step: Step): 
   else {
     await step("the API server is away: no request fails, and both replicas hear of the cluster again", async () => {
       await underLoad("no API server", async () => {
-        await must(settings.restartApi);
+        await must([...settings.restartApi, String(AWAY_SECONDS)]);
         const backAt = performance.now();
         await eventually("news of the cluster", async () => {
           const ages = await Promise.all(

@@ -6,6 +6,9 @@ import { say } from "./say.ts";
 import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
 
+/** The API server is away; the token is renewed every 2 s. */
+const AWAY_SECONDS = 8;
+
 /** With load both ways: what krun holds ends and is renewed, and who renews it is away for a while. No request may notice. */
 export async function restarts(world: E2eWorld, runtime: string, step: Step): Promise<void> {
   await using krun = world.startKrun(runtime, {
@@ -51,7 +54,7 @@ export async function restarts(world: E2eWorld, runtime: string, step: Step): Pr
     "the API server is restarted under load: every request is answered, tokens are renewed after",
     async () => {
       await underLoad(15, async () => {
-        await must(world.settings.restartApi);
+        await must([...world.settings.restartApi, String(AWAY_SECONDS)]);
         const then = renewals();
         await eventually("a token after that", () => Promise.resolve(renewals() > then || undefined), 30_000);
       });
