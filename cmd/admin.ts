@@ -26,6 +26,7 @@ const ADMIN_COMMANDS: Readonly<Partial<Record<AdminName, () => Loaded>>> = {
   "teardown-namespace": () => import("./teardown_namespace.ts").then(({ command }) => command),
   "register-service": () => import("./register_service.ts").then(({ command }) => command),
   "unregister-service": () => import("./unregister_service.ts").then(({ command }) => command),
+  deploy: () => import("./deploy.ts").then(({ command }) => command),
   "add-service": () => import("./add_service.ts").then(({ command }) => command),
   "remove-service": () => import("./remove_service.ts").then(({ command }) => command),
   doctor: () => import("./doctor.ts").then(({ command }) => command),
@@ -92,6 +93,12 @@ async function change(
     print: (text: string) => void;
   },
 ): Promise<number> {
+  const text = await command.text?.(args, context);
+  if (text !== undefined) {
+    witness.end();
+    print(redact(typeof text === "string" ? text : await documentOf(text, output === "yaml" ? "yaml" : "json")));
+    return 0;
+  }
   const timeoutMs = args.durationMs("timeout") ?? DEFAULT_TIMEOUT_MS;
   const plan = await command.plan(args, context, { signal, timeoutMs, progress: witness.progress });
   const outcome = await runPlan(plan, {

@@ -3,6 +3,8 @@ import type { AdminArguments, AdminUsage } from "./admin_arguments.ts";
 
 /** What a command is made of that plans, asks and does; `cmd/admin.ts` does the rest, alike for all. */
 export interface AdminCommand extends AdminUsage {
+  /** What is asked for in place of a plan, as text or as a document for `--output`; `undefined` where a plan is. */
+  text?(args: AdminArguments, context: AdminContext): Promise<string | object | undefined>;
   /**
    * Reads what is there and says what to do; changes nothing.
    * @param timing `timeoutMs` for each thing that is waited for, `progress` is told what that is

@@ -15,5 +15,7 @@ export { readPorts, type RegisterSettings } from "./register/settings.ts";
 export { readRegions, type RegionShare } from "./register/regions.ts";
 export { unregisterService, type UnregisterSettings } from "./register/unregister_service.ts";
 export { addService, type AddServiceSettings } from "./cloud_run/add_service.ts";
+export { deploy, deployAsCommands, type DeploySettings } from "./cloud_run/deploy.ts";
+export { shellText } from "./cloud_run/deploy_command.ts";
 export { type Capture, CAPTURES } from "./cloud_run/krun_container.ts";
 export { removeService, type RemoveServiceSettings } from "./cloud_run/remove_service.ts";

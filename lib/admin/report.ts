@@ -4,8 +4,8 @@ import type { Difference } from "./step.ts";
 
 export type OutputFormat = "text" | "json" | "yaml";
 
-/** The whole outcome as a document. */
-export async function documentOf(outcome: Outcome, format: "json" | "yaml"): Promise<string> {
+/** The whole outcome, or something else, as a document. */
+export async function documentOf(outcome: object, format: "json" | "yaml"): Promise<string> {
   if (format === "json") return JSON.stringify(outcome, null, 2) + "\n";
   const { stringify } = await import("yaml");
   return stringify(outcome);

@@ -17,7 +17,7 @@ import { isSameTraffic, named, pinned, shiftedFrom, trafficOf, withTag } from ".
 export interface ServiceChange {
   fields: RunFields;
   /** Names of the fields, each written whole. */
-  mask: readonly ("template" | "traffic" | "annotations")[];
+  mask: readonly ("template" | "traffic" | "annotations" | "invokerIamDisabled")[];
 }
 
 export interface AddOptions {
@@ -34,12 +34,11 @@ const FAILED = "CONDITION_FAILED";
  * @returns `undefined` where nothing is to be done  @throws {Problem} its shape, or its state
  */
 export function addChange(service: RunResource, { mesh, tag: wantedTag }: AddOptions): ServiceChange | undefined {
-  const { template = {}, annotations, latestReadyRevision = "", generation = "0" } = service;
+  const { template = {}, annotations, latestReadyRevision = "" } = service;
   const what = `put Cloud Run service ${shortName(service.name)} into the mesh`;
   const wanted = meshTemplate(template, mesh, what);
   const isRetry = hasFailed(service);
-  const { revision: _, ...current } = template;
-  if (!isRetry && differencesOf(current, wanted).length === 0) return undefined;
+  if (!isRetry && sameTemplate(template, wanted)) return undefined;
   const former = formerOf(service);
   const isIn = former !== undefined || krunOf(template) !== undefined;
   if (!isIn) requireReady(service, what);
@@ -58,7 +57,7 @@ export function addChange(service: RunResource, { mesh, tag: wantedTag }: AddOpt
   const to = before?.to ?? shiftedFrom(traffic, ready);
   return {
     fields: {
-      template: isRetry ? { ...wanted, annotations: { ...wanted.annotations, [ATTEMPT]: generation } } : wanted,
+      template: isRetry ? withAttempt(wanted, service) : wanted,
       traffic: withTag(from, tag),
       annotations: {
         ...annotations,
@@ -97,8 +96,18 @@ export function changed(service: RunResource, { fields }: ServiceChange): RunRes
   return { ...service, ...fields };
 }
 
+/** Whether a template is as it is wanted; a revision's name is not wanted, it can be used once. */
+export function sameTemplate({ revision: _, ...template }: RunTemplate, wanted: RunTemplate): boolean {
+  return differencesOf(template, wanted).length === 0;
+}
+
+/** The same template as another one, which becomes a revision of its own. */
+export function withAttempt(template: RunTemplate, { generation = "0" }: RunResource): RunTemplate {
+  return { ...template, annotations: { ...template.annotations, [ATTEMPT]: generation } };
+}
+
 /** Whether the last revision did not get ready: the same template has to become another revision. */
-function hasFailed({ terminalCondition, latestCreatedRevision, latestReadyRevision }: RunResource): boolean {
+export function hasFailed({ terminalCondition, latestCreatedRevision, latestReadyRevision }: RunResource): boolean {
   return terminalCondition?.state === FAILED && latestCreatedRevision !== latestReadyRevision;
 }
 

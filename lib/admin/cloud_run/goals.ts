@@ -29,7 +29,7 @@ export function withKrun(store: RunServiceStore, options: AddOptions, patience: 
   return {
     subject: `${store.of}: a revision with krun, without requests`,
     async plan(signal) {
-      return await tried(store, await existing(store, signal), changeOf, patience, signal);
+      return await changes(store, await existing(store, signal), changeOf, patience, signal);
     },
   };
 }
@@ -74,13 +74,13 @@ export function restored(store: RunServiceStore, { force }: { force: boolean }, 
         throw new Problem({ tried: what, got, fix: "--force gives back what was before, and that change goes" });
       }
       const changeOf = (now: RunResource) => formerOf(now) && restoreChange(now, former, revision);
-      return await tried(store, service, changeOf, patience, signal);
+      return await changes(store, service, changeOf, patience, signal);
     },
   };
 }
 
-/** The change, tried by Cloud Run itself. */
-async function tried(
+/** What brings a service about, from what it is: tried by Cloud Run itself before it is shown. */
+export async function changes(
   store: RunServiceStore,
   service: RunResource,
   changeOf: ChangeOf,
@@ -95,6 +95,27 @@ async function tried(
     differences: changeDifferences(service, change),
     apply: (signal) => write(store, service, changeOf, { ...patience, signal }),
   };
+}
+
+/**
+ * Makes a service. Where it is there by now it has to be as it is wanted: the answer to the first try may have been lost.
+ * @throws {Problem} somebody else has made one of that name
+ */
+export async function make(
+  store: RunServiceStore,
+  changeOf: ChangeOf,
+  change: ServiceChange,
+  wait: RunWait,
+): Promise<void> {
+  try {
+    await store.create(change.fields, wait);
+  } catch (error) {
+    if (!(error instanceof HttpError && error.status === 409)) throw error;
+    const now = await store.read(wait.signal);
+    if (now && !changeOf(now)) return void await untilReady(store, wait, () => {});
+    const fix = "look at what they did, then run this again";
+    throw new Problem({ tried: error.tried, got: `it could not be made: ${error.got}`, fix, cause: error });
+  }
 }
 
 const TRIES = 5;
@@ -126,8 +147,8 @@ async function write(store: RunServiceStore, planned: RunResource, changeOf: Cha
 }
 
 /** What a plan is about. */
-function ownOf({ template, traffic }: RunResource): unknown {
-  return { template, traffic };
+function ownOf({ template, traffic, invokerIamDisabled = false }: RunResource): unknown {
+  return { template, traffic, invokerIamDisabled };
 }
 
 function etagOf({ etag }: RunResource): { etag?: string } {
