@@ -52,7 +52,7 @@ export function kubeObject(
   };
 }
 
-/** What the object would be. In a namespace that is not there yet (the plan makes it) that is the object itself. */
+/** What the object would be. Where it needs another that is not there yet, as its namespace, that is the object itself. */
 async function dryRun(
   kube: KubeClient,
   object: KubeObject,
@@ -62,7 +62,7 @@ async function dryRun(
     return await apply(kube, object, { dryRun: true, force, signal });
   } catch (error) {
     const missing = isNew ? whatIsMissing(error) : undefined;
-    if (missing === "namespace") return object;
+    if (missing === "another object") return object;
     if (missing === "kind") throw kindNotServed(object, error as HttpError);
     throw error;
   }

@@ -3,13 +3,13 @@ import { Problem } from "../base/errors.ts";
 import { type KubeObject, type Resource, RESOURCES } from "../kube/mod.ts";
 
 /**
- * What a 404 means for an object that is to be applied: its namespace is not there, or its kind is not served. Kubernetes says so by whom it
- * names: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+ * What a 404 means for an object that is to be made: its kind is not served, or another object is missing, which the plan may make before:
+ * its namespace, the Role of a RoleBinding. Kubernetes names the object, https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
  */
-export function whatIsMissing(error: unknown): "namespace" | "kind" | undefined {
+export function whatIsMissing(error: unknown): "another object" | "kind" | undefined {
   if (!(error instanceof HttpError) || error.status !== 404) return undefined;
   try {
-    return JSON.parse(error.body)?.details?.kind === "namespaces" ? "namespace" : "kind";
+    return JSON.parse(error.body)?.details?.name ? "another object" : "kind";
   } catch {
     return "kind"; // a group that nobody serves is "404 page not found" in plain text
   }

@@ -16,11 +16,11 @@ import {
 } from "./http_server.ts";
 import { createSigner, type TokenSigner, verifySignature } from "./json_web_token.ts";
 import { answerDiscovery, objectPath } from "./kubernetes_kinds.ts";
-import { escalation, isAllowed, type Permission, type User } from "./kubernetes_rbac.ts";
+import { bindingEscalation, escalation, isAllowed, type Permission, type User } from "./kubernetes_rbac.ts";
 import { answerObjects, verbOf } from "./kubernetes_requests.ts";
 import { answerReview } from "./kubernetes_reviews.ts";
 import * as errors from "./kubernetes_status.ts";
-import { ObjectStore } from "./kubernetes_store.ts";
+import { ObjectStore, type StoredObject } from "./kubernetes_store.ts";
 import { answerTokenRequest, type TokenPolicy } from "./token_request.ts";
 
 export type { Permission } from "./kubernetes_rbac.ts";
@@ -228,10 +228,17 @@ function storedAnswer(
     return asks.isAllowed(what) ? undefined : errors.forbidden(asks.user.name, { ...what, name });
   };
   const { hasNamespaces, namespaceEndMs } = state;
-  const isRole = resource === "roles" && group === "rbac.authorization.k8s.io";
+  const admit = (object: StoredObject) => {
+    if (group !== "rbac.authorization.k8s.io") return undefined;
+    if (resource === "roles") return escalation(object, asks.user, (what) => asks.isAllowed(what));
+    // Not noted: who may bind needs no right that is in the Role, and the other way round.
+    const may = (what: errors.ResourceAttributes) => isAllowed(state, asks.user, what);
+    const roleOf = (namespace: string, name: string) => objects.row("roles", namespace, name)?.object;
+    return resource === "rolebindings" ? bindingEscalation(object, asks.user, may, roleOf) : undefined;
+  };
   return may(verbOf(request, path)) ?? answerObjects(request, path, objects, {
     may,
-    admit: (object) => isRole ? escalation(object, asks.user, (what) => asks.isAllowed(what)) : undefined,
+    admit,
     hasNamespaces,
     namespaceEndMs,
   });

@@ -51,6 +51,21 @@ interface PolicyRule {
   verbs?: string[];
 }
 
+/** Who may not bind a Role has to hold what is in it, and it has to be there. @returns the refusal */
+export function bindingEscalation(
+  binding: StoredObject,
+  user: User,
+  may: (what: errors.ResourceAttributes) => boolean,
+  roleOf: (namespace: string, name: string) => StoredObject | undefined,
+): EmulatedAnswer | undefined {
+  const { name = "" } = (binding["roleRef"] ?? {}) as { name?: string };
+  const { namespace = "" } = binding.metadata;
+  const group = "rbac.authorization.k8s.io";
+  if (may({ verb: "bind", group, resource: "roles", namespace, name })) return undefined;
+  const role = roleOf(namespace, name);
+  return role ? escalation(role, user, may) : errors.objectNotFound(`roles.${group}`, name);
+}
+
 /** Nobody grants by a Role what he may not do himself; @returns the refusal */
 export function escalation(
   role: StoredObject,

@@ -7,6 +7,7 @@ import { VIEWER } from "../../lib/admin/namespace/google_goals.ts";
 import { runService } from "../emulators/cloud_run.ts";
 import { hooked } from "./admin_requests.ts";
 import {
+  ADMIN,
   type AdminWorld,
   PROJECT,
   PROJECT_NUMBER,
@@ -235,6 +236,13 @@ Deno.test("setup-namespace: without a project, Google Cloud is asked for or --us
   const { fetch, sent } = hooked(world);
   await runCommand(world, setup, ["shop", "--user", "jane"], { environment, fetch });
   assert(sent.every(({ url }) => url.startsWith(world.kubernetes.origin)), "Google was asked");
+});
+
+Deno.test("setup-namespace: who may not bind Roles, and holds what is in them, can do it", async () => {
+  await using world = await startAdminWorld();
+  world.kubernetes.state.denied.push({ subject: ADMIN, verb: "bind" });
+  const { steps } = await runCommand(world, setup, ["shop"]);
+  assert.deepEqual(steps.filter(({ state }) => state !== "done"), []);
 });
 
 Deno.test("setup-namespace: an account that policies do not know yet is waited for", async () => {
