@@ -60,6 +60,7 @@ Usage:
   krun [flags] [--] PROGRAM [ARGUMENT…]   prepare the mesh, then run the app
   krun [flags]                            the same for an app in another container of this instance
   krun config [flags] [--output json]     print every setting, its value and its source
+  krun doctor [--service NAME]            what is wrong, seen from here (krun doctor --help)
   krun iptables --dry-run|--apply|…       the rules of capture by hand (krun iptables --help)
 
 Flags (each also a variable of the environment):

@@ -45,6 +45,7 @@ export function hgateHelp(): string {
 Usage:
   hgate [flags]                     run the gate (in a pod: manifests/hgate)
   hgate routes [--output json]      what a running gate knows, from its port ${HGATE_TABLE.httpPort.fallback}
+  hgate doctor                      what is wrong, seen from here
   hgate ask URL                     asks until there is an answer below 500: from a pod, whether the mesh leads there
   hgate envoy-bootstrap [flags]     the configuration for an Envoy in a container of its own
   hgate envoy-drain [flags]         ends such an Envoy's streams in order (a preStop hook)

@@ -15,6 +15,7 @@ const HELP = `cloud-run-mesh ${VERSION}: brings Cloud Run and plain containers i
 Usage:
   cloud-run-mesh krun [flags] [--] PROGRAM [ARGUMENT…]   run an app in the mesh (krun --help)
   cloud-run-mesh krun config                             print every setting and its source
+  cloud-run-mesh krun doctor                             what is wrong, seen from this container
   cloud-run-mesh hgate [flags]                           lead the mesh to Cloud Run (hgate --help)
   cloud-run-mesh hgate routes                            print what a running gate knows
   cloud-run-mesh --version
@@ -32,8 +33,8 @@ let speaker = "cloud-run-mesh";
 
 type Command = (args: readonly string[]) => Promise<number>;
 const COMMANDS: Readonly<Record<string, Command>> = {
-  krun: runKrun,
-  hgate: runHgate,
+  krun: orDoctor(runKrun),
+  hgate: orDoctor(runHgate),
   ...Object.fromEntries(
     (Object.keys(ADMIN_NAMES) as AdminName[]).map((name) => [name, (args: readonly string[]) => runAdmin(name, args)]),
   ),
@@ -60,6 +61,11 @@ export async function main(args: readonly string[], name: string): Promise<numbe
   } catch (error) {
     return report(error);
   }
+}
+
+/** `krun doctor`, `hgate doctor`: an image has the executable under one name alone. */
+function orDoctor(command: Command): Command {
+  return (args) => args[0] === "doctor" ? runAdmin("doctor", args.slice(1)) : command(args);
 }
 
 async function runKrun(args: readonly string[]): Promise<number> {

@@ -70,6 +70,9 @@ Deno.test("doctor as a program", async (t) => {
       assert.match(stderr, words);
       assert.equal(stdout, "");
     }));
+    await using inImage = startAdmin(world.admin, "krun", ["doctor", "--timeout", "soon"]);
+    assert.equal((await inImage.ended).code, 2);
+    assert.match(inImage.soFar("stderr"), /--timeout is "soon"/);
   });
 
   await t.step("an answer that repeats the token does not bring it out", async () => {

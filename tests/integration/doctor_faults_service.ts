@@ -134,8 +134,8 @@ export const SERVICE_FAULTS: readonly Fault[] = [
   {
     name: "the gate does not know it",
     plant(world) {
-      const route = world.gateReport.routes.pop()!;
-      return () => void world.gateReport.routes.push(route);
+      world.gateReport.unseen.add(`${NAMESPACE}/${SERVICE}`);
+      return () => world.gateReport.unseen.clear();
     },
     found: { "registration.route": "fail" },
     says: /no route to shop\/web/,

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import type { Report } from "../../lib/admin/doctor/mod.ts";
 import { doctorExitCode } from "../../lib/admin/doctor/mod.ts";
+import { startHttpServer } from "../emulators/http_server.ts";
+import { ADMIN } from "./admin_world.ts";
+import { denied } from "./doctor_fault.ts";
 import { CLUSTER_FAULTS } from "./doctor_faults_cluster.ts";
 import { MESH_FAULTS } from "./doctor_faults_mesh.ts";
 import { SERVICE_FAULTS } from "./doctor_faults_service.ts";
@@ -46,6 +49,30 @@ for (const { name, plant, asked, found, says } of [...CLUSTER_FAULTS, ...MESH_FA
     }
   });
 }
+
+Deno.test("doctor: in the gate's own pod it asks that gate, and no proxy of the API server", async () => {
+  const there = await world();
+  const { admin, gateAnswer } = there;
+  await using gate = await startHttpServer({ handle: () => ({ status: 200, body: gateAnswer() }) });
+  const undo = denied(ADMIN, "get", "pods/proxy")(there) as () => void;
+  try {
+    const report = await there.examine({
+      environment: { ...admin.environment, KUBERNETES_SERVICE_HOST: "10.0.0.1", HGATE_ENVOY_DIR: "/run/hgate" },
+      local: { gateStatus: gate.port, envoyAdmin: 9, proxyReady: 9 },
+      lookUp: (name) => Promise.resolve([`address of ${name}`]),
+    });
+    assert.deepEqual(troubles(report), {});
+    assert.equal(report.place, "hgate");
+    const seen = (id: string) => report.checks.find((check) => check.id === id)?.seen;
+    assert.equal(seen("gate.status"), "1 ready, 2 routes");
+    assert.match(seen("names.resolve")!, /istiod\.istio-system\.svc/);
+    assert.equal(seen("rights.setup"), undefined);
+    const elsewhere = await there.examine();
+    assert.match(elsewhere.checks.find(({ id }) => id === "gate.status")!.fix!, /hgate routes$/);
+  } finally {
+    undo();
+  }
+});
 
 Deno.test("doctor: what was planted is gone again", async () => {
   const report = await (await world()).examine();

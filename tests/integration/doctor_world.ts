@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { adminContext } from "../../lib/admin/mod.ts";
 import { type DoctorOptions, examine, type Report } from "../../lib/admin/doctor/mod.ts";
 import type { Fetch } from "../../lib/base/http.ts";
-import { registrationObjects } from "../../lib/registration/mod.ts";
+import { registrationObjects, URL_ANNOTATION } from "../../lib/registration/mod.ts";
 import { type CertifiedKey, createAuthority } from "../emulators/certificates.ts";
 import { runService } from "../emulators/cloud_run.ts";
 import { EmulatedPolicy } from "../emulators/iam_policy.ts";
@@ -44,14 +44,15 @@ export interface DoctorWorld extends AsyncDisposable {
   otherRoot: ReturnType<typeof createAuthority>;
   /** URL that the service is registered by. */
   url: string;
-  /** What every replica of the gate says at /debug/routes. */
+  /** What every replica of the gate says at /debug/routes, beside the routes of all that is registered. */
   gateReport: {
-    engine: string;
     notReady: string | null;
-    isLeader: boolean;
-    routes: object[];
     problems: { object: string; problem: string }[];
+    /** Registrations that it does not see. */
+    unseen: Set<string>;
   };
+  /** As a replica says it. */
+  gateAnswer(): string;
   examine(options?: Partial<DoctorOptions> & { environment?: Record<string, string>; fetch?: Fetch }): Promise<Report>;
   /** Changes an object, or removes it where `change` gives nothing. @returns puts it back */
   edit(
@@ -99,26 +100,12 @@ export async function startDoctorWorld(): Promise<DoctorWorld> {
   const bindings = [{ role: "roles/iam.workloadIdentityUser", members: [member] }];
   admin.iam.state.policies.set(GATE_ACCOUNT, new EmulatedPolicy({ bindings }));
   const url = service.uri!;
-  const gateReport: DoctorWorld["gateReport"] = {
-    engine: "envoy",
-    notReady: null,
-    isLeader: true,
-    routes: [
-      { kind: "istiod", service: "istio-system/istiod", names: [ISTIOD], to: `${ISTIOD}:15012`, open: 0 },
-      {
-        kind: "tunnel",
-        service: `${NAMESPACE}/${SERVICE}`,
-        names: [`outbound_.8080_._.${SERVICE}.${NAMESPACE}.svc.cluster.local`],
-        to: `${url}/_hbone/15003`,
-        open: 0,
-      },
-    ],
-    problems: [],
-  };
+  const gateReport: DoctorWorld["gateReport"] = { notReady: null, problems: [], unseen: new Set() };
+  const gateAnswer = () => gateAnswerOf(admin, gateReport);
   fillCluster(admin, { gate, root: root.certificatePem, url });
   for (const pod of ["hgate-1", "hgate-2"]) {
     admin.kubernetes.state.podPorts[`${SYSTEM}/${pod}:8080`] = (path) =>
-      path === "/debug/routes" ? { status: 200, body: JSON.stringify(gateReport) } : { status: 404 };
+      path === "/debug/routes" ? { status: 200, body: gateAnswer() } : { status: 404 };
   }
   admin.kubernetes.state.permissions.push(...workloadPermissions(ACCOUNT, NAMESPACE));
 
@@ -143,6 +130,7 @@ export async function startDoctorWorld(): Promise<DoctorWorld> {
     otherRoot,
     url,
     gateReport,
+    gateAnswer,
     async examine({ environment = admin.environment, fetch = admin.fetch, ...options } = {}) {
       using context = adminContext({}, { environment, fetch: withDate(fetch) });
       const { signal = new AbortController().signal, ...rest } = options;
@@ -191,7 +179,8 @@ function fillCluster(
   put("deployments", deployment("hgate", "registry.example/hgate:1", 2));
   for (const name of ["hgate-1", "hgate-2"]) {
     const metadata = { name, namespace: SYSTEM, labels: { app: "hgate" } };
-    put("pods", { apiVersion: "v1", kind: "Pod", metadata, status: { phase: "Running" } });
+    const status = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] };
+    put("pods", { apiVersion: "v1", kind: "Pod", metadata, status });
   }
   const gateService = (name: string, ip: string, numbers: number[]) =>
     put("services", {
@@ -245,6 +234,19 @@ function fillCluster(
   for (const object of registrationObjects({ ...registration, requestTimeoutMs: 300_000, concurrency: 80 })) {
     objects.put(RESOURCE[object.kind]!, object as unknown as Record<string, unknown>);
   }
+}
+
+/** The report of lib/gate/status.ts, with a route for each Service that says a URL. */
+function gateAnswerOf({ kubernetes: { objects } }: AdminWorld, report: DoctorWorld["gateReport"]): string {
+  const { notReady, problems, unseen } = report;
+  const tunnels = objects.list("services").flatMap(({ metadata }) => {
+    const url = (metadata.annotations as Record<string, string> | undefined)?.[URL_ANNOTATION];
+    const service = `${metadata.namespace}/${metadata.name}`;
+    const names = [`outbound_.8080_._.${metadata.name}.${metadata.namespace}.svc.cluster.local`];
+    return url && !unseen.has(service) ? [{ kind: "tunnel", service, names, to: `${url}/_hbone/15003`, open: 0 }] : [];
+  });
+  const istiod = { kind: "istiod", service: `${SYSTEM}/istiod`, names: [ISTIOD], to: `${ISTIOD}:15012`, open: 0 };
+  return JSON.stringify({ engine: "envoy", notReady, isLeader: true, routes: [istiod, ...tunnels], problems });
 }
 
 const RESOURCE: Readonly<Record<string, string>> = {

@@ -125,6 +125,8 @@ export interface LookedUp {
 
 /** The objects that make a service one of the mesh's. */
 export interface Registered {
+  /** As a command knows it: of one of several regions, the name that they share. */
+  name: string;
   service: KubeObject | undefined;
   entries: readonly KubeObject[];
   rule: KubeObject | undefined;

@@ -141,3 +141,12 @@ Deno.test("checks: ids are words of their own, and stand behind those that expla
     before.add(id);
   }
 });
+
+Deno.test("checks: docs/admin.md names each, and no others", async () => {
+  const page = await Deno.readTextFile(new URL("../../../docs/admin.md", import.meta.url));
+  const table = page.slice(page.indexOf("| check |")).split("\n\n")[0]!;
+  const named = table.trim().split("\n").flatMap((row) =>
+    [...row.split("|")[1]!.matchAll(/`([a-z-]+\.[a-z0-9-]+)`/g)].map(([, id]) => id)
+  );
+  assert.deepEqual(named.sort(), CHECKS.map(({ id }) => id).sort());
+});

@@ -1,6 +1,13 @@
 import { annotation, type KubeObject, loadBalancerAddress } from "../../../kube/mod.ts";
-import { drainableSeconds, GATE_ANNOTATION, KEEP_URL_ANNOTATION, URL_ANNOTATION } from "../../../registration/mod.ts";
+import {
+  drainableSeconds,
+  GATE_ANNOTATION,
+  KEEP_URL_ANNOTATION,
+  REGISTERED_BY_ANNOTATION,
+  URL_ANNOTATION,
+} from "../../../registration/mod.ts";
 import { type About, check } from "../check.ts";
+import type { Registered } from "../facts.ts";
 import { fail, pass, skip, type Verdict, warn } from "../finding.ts";
 import { listAt, numberAt, textAt, valueAt } from "../spec.ts";
 
@@ -10,8 +17,14 @@ const SERVICE = "registration.service";
 
 const isFor = ({ service }: About) => service !== undefined;
 
-const register = (service: string | undefined, namespace: string) =>
-  `cloud-run-mesh register-service ${service} --namespace ${namespace}`;
+/** The command that writes it anew; its flags are the whole wish, so those that it was registered with belong to it. */
+function registerCommand({ service }: About, namespace: string, { name, service: object }: Registered): string {
+  const other = name === service ? "" : ` --service ${service}`;
+  const again = object && annotation(object, REGISTERED_BY_ANNOTATION)
+    ? ", and the flags that it was registered with"
+    : "";
+  return `cloud-run-mesh register-service ${name} --namespace ${namespace}${other}${again}`;
+}
 
 /** An object beside the Service: it is there, and as it has to be. */
 function beside(
@@ -24,10 +37,10 @@ function beside(
     needs: ["registration", "namespace"],
     after: [SERVICE],
     isFor,
-    decide({ registration, namespace }, { service }) {
+    decide({ registration, namespace }, about) {
       const object = registration[kind];
       const wrong = object ? wrongOf(object) : "there is none";
-      return wrong ? fail(wrong, register(service, namespace)) : pass(object!.metadata.name);
+      return wrong ? fail(wrong, registerCommand(about, namespace, registration)) : pass(object!.metadata.name);
     },
   });
 }
@@ -39,8 +52,9 @@ export const REGISTRATION = [
     after: ["namespace.exists", "service.exists"],
     mend: "kubectl get services -l mesh-cloudrun",
     isFor,
-    decide({ registration: { service }, namespace }, about) {
-      const fix = register(about.service, namespace);
+    decide({ registration, namespace }, about) {
+      const { service } = registration;
+      const fix = registerCommand(about, namespace, registration);
       if (!service) return fail(`no Service ${about.service} in ${namespace}`, fix);
       const url = annotation(service, URL_ANNOTATION);
       return url ? pass(`${service.metadata.name}: ${url}`) : fail(`Service ${service.metadata.name} says no URL`, fix);
@@ -50,12 +64,16 @@ export const REGISTRATION = [
     needs: ["registration", "run", "namespace"],
     after: [SERVICE],
     isFor,
-    decide({ registration: { service }, run, namespace }, about) {
+    decide({ registration, run, namespace }, about) {
+      const { service } = registration;
       const url = annotation(service!, URL_ANNOTATION)!;
       if (run!.urls.includes(url)) return pass(url);
       if (annotation(service!, KEEP_URL_ANNOTATION) === "true") return pass(`${url}, given by hand`);
       if (run!.audiences.includes(url)) return pass(`${url}, one of its audiences`);
-      return fail(`${url}, the service has ${run!.urls.join(", ") || "none"}`, register(about.service, namespace));
+      return fail(
+        `${url}, the service has ${run!.urls.join(", ") || "none"}`,
+        registerCommand(about, namespace, registration),
+      );
     },
   }),
   check("registration.entry", "its endpoint is the gate", {
@@ -63,10 +81,13 @@ export const REGISTRATION = [
     wants: ["gateServices"],
     after: [SERVICE, "gate.internal-address"],
     isFor,
-    decide({ registration: { service, entries }, namespace, gateServices }, about) {
+    decide({ registration, namespace, gateServices }, about) {
+      const { service, entries } = registration;
       const address = annotation(service!, GATE_ANNOTATION) ?? loadBalancerAddress(gateServices?.internal);
       const wrong = entryFault(entries, address);
-      return wrong ? fail(wrong, register(about.service, namespace)) : pass(textAt(entries[0], "spec", "address")!);
+      return wrong
+        ? fail(wrong, registerCommand(about, namespace, registration))
+        : pass(textAt(entries[0], "spec", "address")!);
     },
   }),
   beside("registration.destination-rule", "callers speak mTLS to it", "rule", (rule) => {
@@ -88,19 +109,33 @@ export const REGISTRATION = [
     needs: ["registration", "run", "namespace"],
     after: [SERVICE, "registration.destination-rule"],
     isFor,
-    decide({ registration: { rule }, run, namespace }, { service }) {
-      const duration = textAt(rule, "spec", "trafficPolicy", "connectionPool", "tcp", "maxConnectionDuration");
-      return timeoutVerdict(duration, run!.timeoutMs, register(service, namespace));
+    decide({ registration, run, namespace }, about) {
+      const duration = textAt(
+        registration.rule,
+        "spec",
+        "trafficPolicy",
+        "connectionPool",
+        "tcp",
+        "maxConnectionDuration",
+      );
+      return timeoutVerdict(duration, run!.timeoutMs, registerCommand(about, namespace, registration));
     },
   }),
   check("registration.streams", "a tunnel takes no more requests than an instance", {
     needs: ["registration", "run", "namespace"],
     after: [SERVICE, "registration.destination-rule"],
     isFor,
-    decide({ registration: { rule }, run, namespace }, { service }) {
+    decide({ registration, run, namespace }, about) {
       const { concurrency } = run!;
-      const streams = numberAt(rule, "spec", "trafficPolicy", "connectionPool", "http", "maxConcurrentStreams");
-      const fix = register(service, namespace);
+      const streams = numberAt(
+        registration.rule,
+        "spec",
+        "trafficPolicy",
+        "connectionPool",
+        "http",
+        "maxConcurrentStreams",
+      );
+      const fix = registerCommand(about, namespace, registration);
       if (streams === undefined) return warn(`no maxConcurrentStreams; an instance takes ${concurrency}`, fix);
       return streams > concurrency
         ? warn(`${streams}, an instance takes ${concurrency}`, fix)
@@ -111,10 +146,11 @@ export const REGISTRATION = [
     needs: ["registration", "gateReports", "namespace"],
     after: [SERVICE, "registration.url", "gate.deployment", "gate.status"],
     isFor,
-    decide({ registration: { service }, gateReports, namespace }, about) {
+    decide({ registration, gateReports, namespace }, about) {
+      const { service } = registration;
       const { name } = service!.metadata;
       const key = `${namespace}/${name}`;
-      const fix = register(about.service, namespace);
+      const fix = registerCommand(about, namespace, registration);
       for (const { pod, routes, problems } of gateReports) {
         const problem = problems.find(({ object }) => object.split(" ")[1] === key);
         if (problem) return fail(`${pod}: ${problem.problem}`, fix);

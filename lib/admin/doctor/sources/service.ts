@@ -1,7 +1,7 @@
 import { HttpError } from "../../../base/http.ts";
 import { cloudRun, runServicePolicy } from "../../../gcp/mod.ts";
-import { annotation, get, type KubeClient, listAll, RESOURCES } from "../../../kube/mod.ts";
-import { fullServiceName, REGISTERED, SERVICE_ANNOTATION } from "../../../registration/mod.ts";
+import { annotation, get, type KubeClient, type KubeObject, label, listAll, RESOURCES } from "../../../kube/mod.ts";
+import { parseServiceName, PART_OF, REGISTERED, SERVICE_ANNOTATION } from "../../../registration/mod.ts";
 import { source } from "../source.ts";
 import { restOf } from "./google.ts";
 
@@ -32,33 +32,39 @@ export const registration = source<"registration", "cluster" | "version" | "name
   isOfService: true,
   needs: ["cluster", "version", "namespace"],
   wants: ["project", "region"],
-  async look({ cluster: { kube }, namespace, project = "", region = "" }, outside, signal) {
-    const full = fullServiceName({ project, region, service: outside.service! });
-    const service = await registeredBy(kube, namespace, outside.service!, full, signal);
-    const name = service?.metadata.name ?? outside.service!;
-    const labelled = async (kind: "WorkloadEntry") =>
-      (await listAll(kube, { resource: RESOURCES[kind], namespace, labelSelector: `${REGISTERED}=${name}` }, {
-        signal,
-      }))
-        .items;
-    const one = (kind: "DestinationRule" | "PeerAuthentication" | "Sidecar") =>
+  async look({ cluster: { kube }, namespace, project, region }, outside, signal) {
+    const wanted = { project, region, service: outside.service! };
+    const service = await registeredBy(kube, namespace, wanted, signal);
+    const own = service?.metadata.name ?? wanted.service;
+    // What concerns the workload itself is written once for all regions.
+    const name = (service && label(service, PART_OF)) ?? own;
+    const one = (kind: "DestinationRule" | "PeerAuthentication" | "Sidecar", name: string) =>
       get(kube, RESOURCES[kind], namespace, name, signal);
-    const [entries, rule, peerAuthentication, sidecar] = await Promise.all([
-      labelled("WorkloadEntry"),
-      one("DestinationRule"),
-      one("PeerAuthentication"),
-      one("Sidecar"),
+    const labelSelector = `${REGISTERED}=${own}`;
+    const [{ items: entries }, rule, peerAuthentication, sidecar] = await Promise.all([
+      listAll(kube, { resource: RESOURCES.WorkloadEntry, namespace, labelSelector }, { signal }),
+      one("DestinationRule", own),
+      one("PeerAuthentication", name),
+      one("Sidecar", name),
     ]);
-    return { service, entries, rule, peerAuthentication, sidecar };
+    return { name, service, entries, rule, peerAuthentication, sidecar };
   },
 });
 
-/** The Service that says it is this Cloud Run service's; else the one of its name, if that is no other's. */
-async function registeredBy(kube: KubeClient, namespace: string, service: string, full: string, signal: AbortSignal) {
-  const { items } = await listAll(kube, { resource: RESOURCES.Service, namespace, labelSelector: REGISTERED }, {
-    signal,
+/** The Service that says it is this Cloud Run service's, one for all its regions before one for this region; else the one of its name. */
+async function registeredBy(
+  kube: KubeClient,
+  namespace: string,
+  { project, region, service }: { project?: string | undefined; region?: string | undefined; service: string },
+  signal: AbortSignal,
+): Promise<KubeObject | undefined> {
+  const selection = { resource: RESOURCES.Service, namespace, labelSelector: REGISTERED };
+  const { items } = await listAll(kube, selection, { signal });
+  const saying = items.filter((object) => {
+    const said = parseServiceName(annotation(object, SERVICE_ANNOTATION) ?? "", { project, region });
+    return said?.service === service && said.project === project && said.region === region;
   });
-  const saying = items.find((object) => annotation(object, SERVICE_ANNOTATION) === full);
-  return saying ?? items.find(({ metadata }) => metadata.name === service) ??
+  return saying.find((object) => !label(object, PART_OF)) ?? saying[0] ??
+    items.find(({ metadata }) => metadata.name === service) ??
     await get(kube, RESOURCES.Service, namespace, service, signal);
 }
