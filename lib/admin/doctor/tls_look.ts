@@ -4,7 +4,7 @@ import { Problem, reasonOf } from "../../base/errors.ts";
 
 /** What a server shows of itself in a TLS handshake. */
 export interface TlsLook {
-  /** `undefined` where the runtime does not give it. */
+  /** `undefined` where the runtime does not give it; Deno 2.6 gives no `names`, and knows of names alone whether it is for them. */
   leaf: { subject: string; names: readonly string[]; notAfter: number; isForName: boolean } | undefined;
   /** Why it is not trusted by these roots under this name; `undefined` where it is. */
   refusal: string | undefined;

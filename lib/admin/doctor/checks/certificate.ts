@@ -12,14 +12,18 @@ export interface CertificateWords {
   fix: { renew: string; roots: string; name: string };
 }
 
-/** Of a server's certificate, the reason that can be acted on before the runtime's own words. */
+/**
+ * Whether a server's certificate is good is the runtime's to say; why it is not, in words that can be acted on, what the certificate
+ * says of itself.
+ */
 export function certificateVerdict({ leaf, refusal }: TlsLook, words: CertificateWords): Verdict {
   const { name, now, warnMs, fix } = words;
-  if (leaf && leaf.notAfter <= now) return fail(`it ended ${moment(leaf.notAfter, now)}`, fix.renew);
-  if (leaf && !leaf.isForName) {
-    return fail(`it is for ${leaf.names.join(", ") || leaf.subject}, not for ${name}`, fix.name);
+  if (refusal !== undefined) {
+    if (leaf && leaf.notAfter <= now) return fail(`it ended ${moment(leaf.notAfter, now)}`, fix.renew);
+    const isName = leaf && !leaf.isForName && !/UnknownIssuer/i.test(refusal);
+    if (isName) return fail(`it is for ${leaf.names.join(", ") || leaf.subject}, not for ${name}`, fix.name);
+    return fail(`it is not trusted: ${refusal}`, fix.roots);
   }
-  if (refusal) return fail(`it is not trusted: ${refusal}`, fix.roots);
   const seen = leaf ? `for ${name}, ends ${moment(leaf.notAfter, now)}` : `for ${name}`;
   return leaf && leaf.notAfter - now < warnMs ? warn(seen, fix.renew) : pass(seen);
 }
