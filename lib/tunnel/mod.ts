@@ -5,4 +5,5 @@ export { type OpenPort, openPort } from "./listen.ts";
 export { type EnvoyResources, envoyTunnelOverride } from "./envoy.ts";
 export { envoyTunnel } from "./envoy_engine.ts";
 export { envoyKeepsTunnelEnds } from "./envoy_versions.ts";
+export { OPENED_BY_POST } from "./route.ts";
 export { tunnelRoutes } from "./routes.ts";

@@ -1,6 +1,9 @@
 /** Paths of tunnels, as the original has them in every gate's configuration. */
 export const TUNNEL_PREFIX = "/_hbone/";
 
+/** What only krun says: 405 to every other method on a tunnel's path. */
+export const OPENED_BY_POST = "a tunnel is opened by POST";
+
 /** What to do with a request. */
 export type Decision =
   | { kind: "tunnel"; port: number }
@@ -16,6 +19,6 @@ export function decide(method: string, path: string, routes: ReadonlyMap<string,
   if (port === undefined) {
     return { kind: "refuse", status: 404, text: "no such tunnel: the port is not declared (PORT_<name>)\n" };
   }
-  if (method !== "POST") return { kind: "refuse", status: 405, text: "a tunnel is opened by POST\n" };
+  if (method !== "POST") return { kind: "refuse", status: 405, text: `${OPENED_BY_POST}\n` };
   return { kind: "tunnel", port };
 }

@@ -87,8 +87,10 @@ export class Instances implements AsyncDisposable {
       get allowUnauthenticated() {
         return invokerIamDisabled || members().includes("allUsers");
       },
+      /** Without any of its own, those that have the role in the project. */
       get invokers() {
-        return members().map((member) => member.slice(member.indexOf(":") + 1));
+        const own = members().map((member) => member.slice(member.indexOf(":") + 1));
+        return own.length > 0 ? own : undefined;
       },
     };
   }

@@ -77,6 +77,7 @@ export interface RunRevisionResource extends Omit<RunTemplateResource, "revision
   name: string;
   service: string;
   conditions: RunCondition[];
+  containers?: RunContainerResource[];
 }
 
 export const LATEST = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";

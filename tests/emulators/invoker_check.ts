@@ -12,7 +12,7 @@ export interface InvokerPolicy {
   /** No token is asked for. @default false */
   allowUnauthenticated?: boolean;
   /** The e-mail addresses with roles/run.invoker. @default everybody with a good token */
-  invokers?: string[];
+  invokers?: string[] | undefined;
   /** Audiences taken besides the service's own URL. @default [] */
   customAudiences?: string[];
   /** All that are taken, the URL only if it is among them. @default the URL and `customAudiences` */

@@ -35,6 +35,8 @@ export const GATE_ACCOUNT = `hgate@${PROJECT}.iam.gserviceaccount.com`;
 
 export interface AdminWorld extends AsyncDisposable {
   accessTokens: AccessTokens;
+  /** Google's key for ID tokens. */
+  signer: TokenSigner;
   tokenEndpoint: TokenEndpointEmulator;
   iam: IamEmulator;
   resourceManager: ResourceManagerEmulator;
@@ -62,7 +64,10 @@ let serverKey: CertifiedKey | undefined;
 const authority: CertificateAuthority = { ...made, issue: (request) => serverKey ??= made.issue(request) };
 let signer: TokenSigner | undefined;
 
-export async function startAdminWorld(): Promise<AdminWorld> {
+/** @param cloudRunOptions who starts what is deployed, and what leads requests there */
+export async function startAdminWorld(
+  cloudRunOptions: Pick<Parameters<typeof startCloudRun>[0], "runner" | "frontEnd"> = {},
+): Promise<AdminWorld> {
   await using started = new AsyncDisposableStack();
   signer ??= createSigner();
   const directory = await Deno.makeTempDir();
@@ -90,7 +95,9 @@ export async function startAdminWorld(): Promise<AdminWorld> {
       ),
     }),
   );
-  const cloudRun = started.use(await startCloudRun({ accessTokens, projectId: PROJECT, regions: [REGION] }));
+  const cloudRun = started.use(
+    await startCloudRun({ accessTokens, projectId: PROJECT, regions: [REGION], ...cloudRunOptions }),
+  );
   const kubernetes = started.use(
     await startKubernetes({
       authority,
@@ -136,6 +143,7 @@ export async function startAdminWorld(): Promise<AdminWorld> {
   const running = started.move();
   return {
     ...servers,
+    signer,
     accessTokens,
     servers,
     directory,

@@ -3,6 +3,7 @@ import type { Fetch } from "../../base/http.ts";
 import { linked } from "../../base/linked.ts";
 import { pause } from "../../base/pause.ts";
 import type { IdTokenSource, RunResource, RunServiceStore } from "../../gcp/mod.ts";
+import { OPENED_BY_POST } from "../../tunnel/mod.ts";
 import type { Check } from "../step.ts";
 
 /** Where requests of the mesh come in at krun: Envoy's own listener, by the tunnel's name for it. */
@@ -74,20 +75,27 @@ async function look(
     headers["authorization"] = `Bearer ${value.reveal()}`;
   }
   const ask = (method: string, path: string) => answerOf(new URL(path, url).href, { method, headers, fetch, signal });
-  const tunnel = await ask("POST", MESH_TUNNEL);
+  const krun = await ask("GET", MESH_TUNNEL);
   const missed = (path: string, { status, text }: Answer, mayPass: boolean, fix?: string): Missed => ({
     problem: new Problem({ tried: `ask ${url}${path}`, got: `${status || ""} ${text}`.trim(), fix }),
     mayPass,
   });
-  if (tunnel.status === 401 || tunnel.status === 403) {
+  if (krun.status === 401 || krun.status === 403) {
     const fix = `gcloud run services add-iam-policy-binding ${name} --project ${project} --region ${region} ` +
       "--member user:YOU --role roles/run.invoker; or --no-verify";
-    return missed(MESH_TUNNEL, tunnel, false, fix);
+    return missed(MESH_TUNNEL, krun, false, fix);
   }
-  if (tunnel.status !== 200) {
-    const fix = `what krun says: gcloud run services logs read ${name} --project ${project} --region ${region}`;
-    return missed(MESH_TUNNEL, tunnel, true, fix);
+  const logs = `gcloud run services logs read ${name} --project ${project} --region ${region}`;
+  if (krun.status !== 405 || !krun.text.includes(OPENED_BY_POST)) {
+    return missed(
+      MESH_TUNNEL,
+      { ...krun, text: `${krun.text}: not krun's answer` },
+      true,
+      `check the image of krun; ${logs}`,
+    );
   }
+  const tunnel = await ask("POST", MESH_TUNNEL);
+  if (tunnel.status !== 200) return missed(MESH_TUNNEL, tunnel, true, `what krun says: ${logs}`);
   const plain = await ask("GET", "/");
   if (plain.status >= 500 || plain.status === 0) return missed("/", plain, true, "look at what the app says");
   return `the mesh is there, the app answers ${plain.status}`;
