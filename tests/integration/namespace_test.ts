@@ -9,6 +9,7 @@ import { hooked } from "./admin_requests.ts";
 import {
   ADMIN,
   type AdminWorld,
+  CLUSTER,
   PROJECT,
   PROJECT_NUMBER,
   REGION,
@@ -238,6 +239,16 @@ Deno.test("setup-namespace: without a project, Google Cloud is asked for or --us
   assert(sent.every(({ url }) => url.startsWith(world.kubernetes.origin)), "Google was asked");
 });
 
+Deno.test("setup-namespace: in a GKE cluster by name, with no kubeconfig and over the network", async () => {
+  await using world = await startAdminWorld();
+  const { KUBECONFIG: _, ...environment } = world.environment;
+  await runCommand(world, setup, ["shop", "--cluster", CLUSTER, "--location", REGION], { environment, fetch });
+  assert(world.kubernetes.objects.row("workloadgroups", "shop", `gsa-${PROJECT}`));
+  assert(world.policy.has(VIEWER, MEMBER));
+  const users = new Set(world.kubernetes.faults.requests.map(({ user }) => user));
+  assert.deepEqual([...users], [ADMIN]);
+});
+
 Deno.test("setup-namespace: who may not bind Roles, and holds what is in them, can do it", async () => {
   await using world = await startAdminWorld();
   world.kubernetes.state.denied.push({ subject: ADMIN, verb: "bind" });
@@ -260,6 +271,13 @@ Deno.test("teardown-namespace: an account that a person made anew stays", async 
   world.iam.state.serviceAccounts.splice(0, Infinity, world.iam.add("k8s-shop", { description: "a person's" }));
   await runCommand(world, teardown, ["shop"]);
   assert.deepEqual(world.iam.state.serviceAccounts.map(({ email }) => email), [EMAIL]);
+});
+
+Deno.test("teardown-namespace: of one that is not there, says how to find an account that is left", async () => {
+  await using world = await startAdminWorld();
+  const { steps, next } = await runCommand(world, teardown, ["shop"]);
+  assert.deepEqual(steps.map(({ action }) => action), ["none"]);
+  assert.match(next[0]!, /--filter 'description="Made by cloud-run-mesh for namespace shop"'$/);
 });
 
 Deno.test("teardown-namespace: waits until the namespace is gone, and says what holds it up", async () => {

@@ -3,7 +3,7 @@ import { get, type KubeClient, RESOURCES } from "../../kube/mod.ts";
 import { isOurs, kubeObjectGone } from "../kube_goals.ts";
 import type { Goal, Plan } from "../step.ts";
 import { accountUses, type ServicesOf } from "./account_uses.ts";
-import { accountGone, type GoogleApis, roleTakenBack } from "./google_goals.ts";
+import { accountGone, type GoogleApis, markerOf, roleTakenBack } from "./google_goals.ts";
 import { usesOf } from "./in_use.ts";
 import { namespaceGone } from "./namespace_goals.ts";
 import { namespaceObjects, serviceAccountObject } from "./objects.ts";
@@ -32,7 +32,7 @@ export async function tearDownNamespace(
     get(kube, RESOURCES.Namespace, undefined, namespace, signal),
     storedRecord(kube, namespace, signal),
   ]);
-  if (!seen) return { steps: [namespaceGone(kube, namespace, { timeoutMs })], warnings: [] };
+  if (!seen) return { steps: [namespaceGone(kube, namespace, { timeoutMs })], next: [leftBehind(namespace)] };
   const apis = record?.google ? await place.googleOf(record.google.project) : undefined;
   const uses = [
     ...await usesOf(kube, seen, signal),
@@ -55,6 +55,12 @@ export async function tearDownNamespace(
     warnings: uses,
     next: isOurs(seen) ? [] : [`namespace ${namespace} was there before, and stays`],
   };
+}
+
+/** The record went with a namespace that a person deleted. */
+function leftBehind(namespace: string): string {
+  const filter = `description="${markerOf(namespace)}"`;
+  return `if it was deleted by hand, its account may be left: gcloud iam service-accounts list --filter '${filter}'`;
 }
 
 /** What was set up, the last first; the record is the last that goes. */
