@@ -4,6 +4,7 @@ import { e2eSettings } from "./settings.ts";
 import type { Step } from "./step.ts";
 import { startE2eWorld } from "./world.ts";
 import { credentialRights } from "./rights_steps.ts";
+import { deployedAndAdded } from "./add_service_steps.ts";
 import { capture } from "./capture_steps.ts";
 import { accessLog } from "./access_log_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
@@ -87,6 +88,10 @@ Deno.test({
       }
       if (settings.beside[runtime]?.length) {
         await step(`${runtime}: an app in a container of its own`, () => sidecarContainer(world, runtime));
+        await step(
+          `${runtime}: a Cloud Run service is deployed, and one is put into the mesh as it is`,
+          (t) => deployedAndAdded(world, runtime, timed(t)),
+        );
       }
     }
     // Last, since all that lives by the mesh's root is in its way.

@@ -8,7 +8,7 @@ import { type AccessTokens, bearerToken } from "./access_tokens.ts";
 import { type FrontEndServices, Instances, type RevisionRunner } from "./cloud_run_instances.ts";
 import { runMethods } from "./cloud_run_methods.ts";
 import { policyMethods, ServicePolicies } from "./cloud_run_policy.ts";
-import { RunStore, type RunStoreState } from "./cloud_run_store.ts";
+import { legacyUri, RunStore, type RunStoreState } from "./cloud_run_store.ts";
 import type { RunServiceResource } from "./cloud_run_types.ts";
 import { type GoogleApi, startGoogleApi } from "./google_api.ts";
 
@@ -85,6 +85,7 @@ export async function startCloudRun(
     revisions: [],
     pageSize: 100,
     pollsUntilDone: 2,
+    uriOf: legacyUri,
     fails: () => undefined,
     ...given,
   };

@@ -22,6 +22,8 @@ export interface RunStoreState {
   projectNumber: string;
   /** How often an operation, or its service, has to be looked at until it is done. */
   pollsUntilDone: number;
+  /** The URL that a new service gets. @default the legacy form */
+  uriOf: (service: string, region: string) => string;
   /** Why a revision does not get ready: Cloud Run's words behind `Revision 'x' is not ready and cannot serve traffic.` */
   fails: (revision: RunRevisionResource) => string | undefined;
 }
@@ -85,7 +87,7 @@ export class RunStore {
     const now = new Date().toISOString();
     const { name } = merged;
     const [, project = "", , region = "", , short = ""] = name.split("/");
-    const uri = `https://${short}-abcdefghij-${regionCode(region)}.a.run.app`;
+    const uri = this.state.uriOf(short, region);
     const service: RunServiceResource = {
       uid: crypto.randomUUID(),
       createTime: now,
@@ -247,8 +249,8 @@ function statusesOf(service: RunServiceResource): (RunTrafficResource & { uri?: 
   });
 }
 
-/** `uc` of `us-central1`, as in legacy URLs. */
-function regionCode(region: string): string {
+/** With a code of the region, as `uc` of `us-central1`. */
+export function legacyUri(service: string, region: string): string {
   const [where = "", place = ""] = region.split("-");
-  return `${where[0] ?? ""}${place[0] ?? ""}`;
+  return `https://${service}-abcdefghij-${where[0] ?? ""}${place[0] ?? ""}.a.run.app`;
 }
