@@ -81,7 +81,10 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
       resourceVersion,
       timeoutSeconds,
       signal: ending.signal,
-      onOpen: () => status.trouble = undefined,
+      onOpen: () => { // the server goes on from our version: what was missed comes at once
+        status.trouble = undefined;
+        status.currentAt = now();
+      },
     });
     for await (const { type, object } of events) {
       version = object.metadata.resourceVersion ?? version;

@@ -19,8 +19,6 @@ const CONNECTIONS = 4;
 const OUTAGE_MS = 10_000;
 /** The API server is away: long enough for leases to end and for waits to grow to their longest. */
 const AWAY_SECONDS = 60;
-/** A watch on which nothing happens brings a bookmark each minute or so. */
-const NEWS_MS = 90_000;
 /** Clients change connections every 5 s: before the 20 s that a replica waits for its streams at its end. */
 const REQUEST_TIMEOUT_MS = 8_000;
 
@@ -110,7 +108,7 @@ export async function gateFaults(world: E2eWorld, runtime: string, step: Step): 
             (await gatePods(cluster)).map((pod) => at(world, pod, "hgate_config_age_seconds", "")),
           );
           return ages.every((seconds) => seconds * 1_000 < performance.now() - backAt) || undefined;
-        }, NEWS_MS);
+        });
       });
       await untilNodesFollow(cluster);
     });

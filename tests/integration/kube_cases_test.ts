@@ -94,6 +94,19 @@ Deno.test("kube: a watch that breaks, answers with an error or with rubbish is t
   assert.equal(followed.status().trouble, undefined);
 });
 
+Deno.test("kube: a set that is watched again is known to be whole, though nothing happens in it", async () => {
+  await using server = await start();
+  using kube = clientOf(server);
+  let clock = 1_000;
+  server.faults.add({ match: /watch=true/, action: "reset", times: 3 });
+  await using followed = follow(kube, selection, { firstWaitMs: 4, now: () => clock++ });
+  await followed.synced;
+  const listedAt = followed.status().currentAt;
+  await until(() => server.objects.watches === 1);
+  await until(() => followed.status().currentAt > listedAt);
+  assert.equal(followed.status().trouble, undefined);
+});
+
 Deno.test("kube: a set that may not be read stays open, says which right is missing, and comes when it is given", async () => {
   await using server = await start();
   server.state.permissions = [{ subject: USER, verb: "watch" }];

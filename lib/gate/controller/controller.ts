@@ -52,14 +52,23 @@ export interface Controller extends AsyncDisposable {
 }
 
 const LEASE = "hgate";
+/** The same trouble is a line a minute: an API server that is away is asked by a dozen watches. */
+const TOLD_AGAIN_MS = 60_000;
 
 /** Follows the cluster: turns what is registered into routes, and, while this replica leads, writes mesh-env and registrations. */
 export function startController(options: ControllerOptions): Controller {
   const { kube, namespace = "istio-system", settleMs = 50, facts, cloudRun } = options;
   const ending = new AbortController();
   const { promise: ready, resolve: haveRoutes } = Promise.withResolvers<void>();
-  const onTrouble = (what: string) => (error: Error, waitMs: number) =>
-    log.warn(`${what}: ${reasonOf(error)}; again in ${Math.round(waitMs)} ms`);
+  const onTrouble = (what: string) => {
+    let told = { reason: "", at: -Infinity };
+    return (error: Error, waitMs: number) => {
+      const reason = reasonOf(error);
+      const isNews = reason !== told.reason || performance.now() - told.at > TOLD_AGAIN_MS;
+      if (isNews) told = { reason, at: performance.now() };
+      log[isNews ? "warn" : "debug"](`${what}: ${reason}; again in ${Math.round(waitMs)} ms`);
+    };
+  };
 
   let routes: GateRoutes = { tunnels: [], istiod: [] };
   let routeProblems: RouteProblem[] = [];
