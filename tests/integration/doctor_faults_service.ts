@@ -1,4 +1,5 @@
 /** Faults of the Cloud Run service and of its registration. */
+import { googleErrorBody } from "../emulators/google_api.ts";
 import { type Fault, field, gone, ofRun, registered } from "./doctor_fault.ts";
 import { NAMESPACE, SERVICE, SERVICE_NAME } from "./doctor_world.ts";
 
@@ -11,6 +12,20 @@ export const SERVICE_FAULTS: readonly Fault[] = [
       return () => void services.unshift(service!);
     },
     found: { "service.exists": "fail" },
+  },
+  {
+    name: "Cloud Run's API is off, and nobody may ask which are",
+    plant: ({ admin: { serviceUsage, cloudRun } }) => {
+      serviceUsage.deniedPermissions.add("serviceusage.services.get");
+      const message = "Cloud Run Admin API has not been used in project 1 before or it is disabled.";
+      cloudRun.faults.add({ match: /./, status: 403, body: googleErrorBody(403, message) });
+      return () => {
+        serviceUsage.deniedPermissions.clear();
+        cloudRun.faults.clear();
+      };
+    },
+    found: { "service.exists": "fail" },
+    says: /gcloud services enable run\.googleapis\.com/,
   },
   {
     name: "a revision that failed",

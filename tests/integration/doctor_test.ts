@@ -23,6 +23,8 @@ Deno.test("doctor: in a good world all is green, and each check says what it saw
   assert.deepEqual(report.checks.filter(({ state }) => state !== "pass"), []);
   assert.equal(report.counts.pass, report.checks.length);
   assert.equal(doctorExitCode(report), 0);
+  const { seen } = report.checks.find(({ id }) => id === "rights.workload")!;
+  assert.equal(seen, "both copies of mesh-env too"); // one of them by a group
   assert.equal(new Set(report.checks.map(({ id }) => id)).size, report.checks.length);
   for (const { id, seen, fix, title, group } of report.checks) {
     assert(seen && title && id.startsWith(`${group}.`), id);
@@ -71,6 +73,21 @@ Deno.test("doctor: in the gate's own pod it asks that gate, and no proxy of the 
     assert.match(elsewhere.checks.find(({ id }) => id === "gate.status")!.fix!, /hgate routes$/);
   } finally {
     undo();
+  }
+});
+
+Deno.test("doctor: whatever is in the cluster, no token is in the report", async () => {
+  const there = await world();
+  const token = there.admin.accessTokens.issue("somebody@example.com");
+  const words = `answered 401 to Bearer ${token}\n  at line 2`;
+  there.gateReport.problems.push({ object: "Service other/web", problem: words });
+  try {
+    const report = await there.examine();
+    const { seen } = report.checks.find(({ id }) => id === "gate.problems")!;
+    assert.match(seen, /^Service other\/web: answered 401 to Bearer \[token\] at line 2$/);
+    assert(!JSON.stringify(report).includes(token));
+  } finally {
+    there.gateReport.problems.pop();
   }
 });
 

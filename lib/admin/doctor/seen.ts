@@ -14,9 +14,10 @@ export interface Unseen {
   fix?: string;
 }
 
-/** A 403 says nothing about what was asked for, only about who asks. */
+/** A 403 says nothing about what was asked for, only about who asks; unless it is Google's, of an API that is switched off. */
 export function unseenBy(error: unknown): Unseen {
-  const isRefusal = error instanceof HttpError && error.status === 403;
+  const isRefusal = error instanceof HttpError && error.status === 403 &&
+    !/SERVICE_DISABLED|has not been used|is disabled/.test(error.body);
   const fix = error instanceof Problem ? error.fix : undefined;
   const why = error instanceof Problem ? `${error.tried}: ${error.got}` : reasonOf(error);
   return { is: isRefusal ? "refused" : "failed", why, ...(fix ? { fix } : {}) };

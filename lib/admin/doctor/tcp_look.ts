@@ -1,4 +1,5 @@
 import { reasonOf } from "../../base/errors.ts";
+import { linked } from "../../base/linked.ts";
 
 /** What a TCP port does with a connection from here. */
 export interface TcpLook {
@@ -13,17 +14,17 @@ export interface TcpLook {
 /** Never throws: no answer within the limit is an outcome too. */
 export async function lookAtPort(host: string, port: number, limitMs: number, signal: AbortSignal): Promise<TcpLook> {
   const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  using limit = linked(signal);
+  const timer = setTimeout(() => limit.abort(new Error("silent")), limitMs);
   try {
-    (await Deno.connect({ hostname: host, port, signal: limit } as Deno.ConnectOptions)).close();
+    (await Deno.connect({ hostname: host, port, signal: limit.signal } as Deno.ConnectOptions)).close();
     return { address, outcome: "open" };
   } catch (error) {
-    if (limit.aborted) return { address, outcome: "silent", why: `no answer within ${limitMs} ms` };
+    if (limit.signal.aborted) return { address, outcome: "silent", why: `no answer within ${limitMs} ms` };
     const isRefused = error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset;
-    return {
-      address,
-      outcome: isRefused ? "refused" : "silent",
-      why: reasonOf(error).replace(/ \(os error \d+\)$/, ""),
-    };
+    const why = reasonOf(error).replace(/ \(os error \d+\)$/, "");
+    return { address, outcome: isRefused ? "refused" : "silent", why };
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -25,8 +25,9 @@ export const NAMESPACE = [
     owns: ["namespaceObject"],
     mend: "kubectl get namespaces",
     isFor,
-    decide({ namespace, namespaceObject }) {
-      if (!namespaceObject) return fail(`no namespace ${namespace}`, setUp(namespace));
+    decide({ namespace, namespaceObject }, about) {
+      const other = about.namespace === undefined ? ", or --namespace NS where it has another name" : "";
+      if (!namespaceObject) return fail(`no namespace ${namespace}`, `${setUp(namespace)}${other}`);
       const phase = textAt(namespaceObject, "status", "phase") ?? "Active";
       return phase === "Active" ? pass(phase) : fail(`it is ${phase}`, setUp(namespace));
     },
