@@ -25,7 +25,7 @@ export const command: AdminCommand = {
     ...VPC_FLAGS,
     "no-shift": { type: "boolean", help: "stop before requests are led to the new revision and it is registered" },
     "no-verify": { type: "boolean", help: "ask neither the new revision nor, from the mesh, the service" },
-    ksa: { type: "string", value: "NAME", help: "Kubernetes service account of the workload (default)" },
+    ksa: { type: "string", value: "NAME", help: "Kubernetes service account whose identity it gets (default)" },
     "gate-ip": { type: "string", value: "ADDRESS", help: "address of the gate (that of Service internal-hgate)" },
     "gate-account": {
       type: "string",

@@ -63,10 +63,11 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
   const appPort = Number(
     krunOf(service.template ?? {})?.env?.find(({ name }) => name === "PORT_http")?.value ?? portOf(app),
   );
+  const told = { serviceAccount: settings.registration.serviceAccount ?? kubeAccountOf(service) };
   const soon = { port: { number: TUNNEL_PORT, isHttp2: true }, appPort };
   const registration = settings.shift
     ? await registerService(
-      { ...settings.registration, namespace, service: settings.name, regions: [], urls: [], soon },
+      { ...settings.registration, ...told, namespace, service: settings.name, regions: [], urls: [], soon },
       context,
       timing,
     )
@@ -131,11 +132,15 @@ function meshOptions(
     });
   }
   const limits = krun?.resources?.limits;
+  const { serviceAccount: kubeAccount } = settings.registration;
   return {
     image,
     capture,
     namespace: namespaceFor(service, settings.namespace, settings.serviceAccount),
-    env: settings.env,
+    env: {
+      ...(kubeAccount && kubeAccount !== "default" ? { WORKLOAD_SERVICE_ACCOUNT: kubeAccount } : {}),
+      ...settings.env,
+    },
     limits: {
       cpu: settings.cpu ?? limits?.["cpu"] ?? DEFAULT_LIMITS.cpu,
       memory: settings.memory ?? limits?.["memory"] ?? DEFAULT_LIMITS.memory,
@@ -154,6 +159,11 @@ async function requireTokens(
   const audience = customAudiences?.[0] ?? uri;
   if (!audience || invokerIamDisabled || ingress !== "INGRESS_TRAFFIC_ALL") return;
   await (await tokens()).idToken(audience, { signal });
+}
+
+/** As krun is told by a former run. */
+function kubeAccountOf({ template = {} }: RunResource): string | undefined {
+  return krunOf(template)?.env?.find(({ name }) => name === "WORKLOAD_SERVICE_ACCOUNT")?.value;
 }
 
 function shapeWarnings({ template = {} }: RunResource, { of, place }: RunServiceStore, mesh: MeshOptions): string[] {

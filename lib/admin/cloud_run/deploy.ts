@@ -1,8 +1,9 @@
 import { UsageError } from "../../base/errors.ts";
-import type { RunPlace, RunResource, RunServiceStore } from "../../gcp/mod.ts";
+import { accountEmail, type RunPlace, type RunResource, type RunServiceStore } from "../../gcp/mod.ts";
 import { isLabel, type ServicePort } from "../../registration/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
+import { accountIdOf } from "../namespace/settings.ts";
 import type { Timing } from "../register/register_service.ts";
 import type { Goal, Plan } from "../step.ts";
 import { changeDifferences, hasFailed, sameTemplate, type ServiceChange, withAttempt } from "./change.ts";
@@ -18,8 +19,10 @@ export interface DeploySettings {
   name: string;
   image: string;
   namespace?: string | undefined;
-  /** @default {"k8s-NAMESPACE@PROJECT.iam.gserviceaccount.com"}, or the one that the service has */
+  /** @default the one that the service has, or that `setup-namespace` makes for the namespace */
   serviceAccount?: string | undefined;
+  /** Kubernetes service account whose identity it gets. @default {"default"} */
+  kubeAccount?: string | undefined;
   vpc: VpcSettings;
   env: Readonly<Record<string, string>>;
   ports: readonly ServicePort[];
@@ -73,7 +76,7 @@ function wishOf(settings: DeploySettings, place: RunPlace, before: RunResource |
   return {
     ...given,
     namespace,
-    serviceAccount: account ?? `k8s-${namespace}@${place.project}.iam.gserviceaccount.com`,
+    serviceAccount: account ?? accountEmail(accountIdOf(namespace), place.project),
     vpcAccess: vpcAccessOf(vpc, place),
   };
 }

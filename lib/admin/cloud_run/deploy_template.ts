@@ -11,6 +11,8 @@ export interface DeployWish {
   namespace: string;
   /** Google account that it runs as. */
   serviceAccount: string;
+  /** Kubernetes service account. @default "default" */
+  kubeAccount?: string | undefined;
   /** As in the API: `vpcAccess` of a template. */
   vpcAccess?: Record<string, unknown> | undefined;
   env: Readonly<Record<string, string>>;
@@ -79,8 +81,11 @@ function deployed(before: RunContainer, wish: DeployWish): RunContainer {
 }
 
 /** Variables of krun and the app, which are one container's. */
-export function variablesOf({ namespace, serviceAccount, ports, env }: DeployWish): Record<string, string> {
+export function variablesOf(
+  { namespace, serviceAccount, kubeAccount = "default", ports, env }: DeployWish,
+): Record<string, string> {
   return {
+    ...(kubeAccount === "default" ? {} : { WORKLOAD_SERVICE_ACCOUNT: kubeAccount }),
     ...(namespaceOfAccount(serviceAccount) === namespace ? {} : { WORKLOAD_NAMESPACE: namespace }),
     ...Object.fromEntries(ports.map(({ name, port }) => [`PORT_${name}`, String(port)])),
     ...env,
