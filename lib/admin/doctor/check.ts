@@ -1,8 +1,7 @@
-import type { Facts } from "./facts.ts";
 import { fail, type Finding, skip, type Verdict } from "./finding.ts";
 import type { Looked, Sources } from "./gather.ts";
 import type { Place } from "./place.ts";
-import type { FactName } from "./source.ts";
+import type { FactName, Needed } from "./source.ts";
 
 /** What a check may know besides the facts. */
 export interface About {
@@ -14,10 +13,6 @@ export interface About {
   /** Milliseconds since 1970. */
   now: number;
 }
-
-type Needed<N extends FactName, W extends FactName> =
-  & { readonly [K in N]: Facts[K] }
-  & { readonly [K in W]: Facts[K] | undefined };
 
 /** A check of the report. What it decides is a pure function of facts. */
 export interface Check {

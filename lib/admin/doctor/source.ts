@@ -45,7 +45,8 @@ export interface LocalPorts {
   gateStatus: number;
 }
 
-type Needed<N extends FactName, W extends FactName> =
+/** What is needed is there, what is wanted may be. */
+export type Needed<N extends FactName, W extends FactName> =
   & { readonly [K in N]: Facts[K] }
   & { readonly [K in W]: Facts[K] | undefined };
 

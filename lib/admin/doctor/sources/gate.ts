@@ -2,17 +2,16 @@ import { Problem } from "../../../base/errors.ts";
 import { request } from "../../../base/http.ts";
 import { parseAs } from "../../../base/json.ts";
 import { googleCall, pathOf, Policy, POLICY_VERSION } from "../../../gcp/mod.ts";
-import { get, type KubeClient, listAll, loadBalancerAddress, type Resource, RESOURCES } from "../../../kube/mod.ts";
+import { get, type KubeClient, type KubeObject, listAll, loadBalancerAddress, RESOURCES } from "../../../kube/mod.ts";
 import { GATE_NAMESPACE } from "../../../registration/mod.ts";
 import type { GateReport } from "../facts.ts";
-import { type Outside, source } from "../source.ts";
+import { source } from "../source.ts";
 import { listAt, textAt } from "../spec.ts";
 import { lookAtPort } from "../tcp_look.ts";
 import { restOf, TRIES } from "./google.ts";
 import { DEPLOYMENT } from "./mesh.ts";
 import * as v from "valibot";
 
-const POD: Resource = { apiVersion: "v1", kind: "Pod", resource: "pods" };
 const GATE = "hgate";
 const INTERNAL = "internal-hgate";
 const TUNNEL_PORT = 15_442;
@@ -48,21 +47,18 @@ export const gateServices = source<"gateServices", "cluster" | "version">({
   },
 });
 
-export const tunnelPort = portOf<"tunnelPort">("internal", TUNNEL_PORT);
-export const gateIstiodPort = portOf<"gateIstiodPort">("internal", ISTIOD_PORT);
-export const externalPort = portOf<"externalPort">("external", ISTIOD_PORT);
-export const statusPort = portOf<"statusPort">("external", STATUS_PORT);
+export const tunnelPort = portOf("internal", TUNNEL_PORT);
+export const gateIstiodPort = portOf("internal", ISTIOD_PORT);
+export const externalPort = portOf("external", ISTIOD_PORT);
+export const statusPort = portOf("external", STATUS_PORT);
 
-function portOf<K extends "tunnelPort" | "gateIstiodPort" | "externalPort" | "statusPort">(
-  side: "internal" | "external",
-  port: number,
-) {
-  return source<K, "gateServices">({
+function portOf(side: "internal" | "external", port: number) {
+  return source<"tunnelPort" | "gateIstiodPort" | "externalPort" | "statusPort", "gateServices">({
     label: `the gate's ${side} address`,
     needs: ["gateServices"],
-    look(facts, { portMs }: Outside, signal) {
-      const host = loadBalancerAddress(facts.gateServices[side]);
-      if (host) return lookAtPort(host, port, portMs, signal) as never;
+    async look({ gateServices }, { portMs }, signal) {
+      const host = loadBalancerAddress(gateServices[side]);
+      if (host) return await lookAtPort(host, port, portMs, signal);
       throw new Problem({ tried: `find the gate's ${side} address`, got: "none" });
     },
   });
@@ -81,9 +77,11 @@ export const gateReports = source<"gateReports", "cluster" | "version">({
         ...parseAs(Report, (await request(url, { what, fetch, signal, tries: 1 })).text, what),
       }];
     }
-    const selection = { resource: POD, namespace: GATE_NAMESPACE, labelSelector: `app=${GATE}` };
+    const selection = { resource: RESOURCES.Pod, namespace: GATE_NAMESPACE, labelSelector: `app=${GATE}` };
     const { items } = await listAll(kube, selection, { signal });
-    const running = items.filter((pod) => textAt(pod, "status", "phase") === "Running").slice(0, MOST_PODS);
+    const isGoing = (pod: KubeObject) => textAt(pod, "metadata", "deletionTimestamp") !== undefined;
+    const running = items.filter((pod) => textAt(pod, "status", "phase") === "Running" && !isGoing(pod))
+      .slice(0, MOST_PODS);
     return await Promise.all(running.map(({ metadata: { name } }) => reportOf(kube, name, signal)));
   },
 });
