@@ -163,7 +163,9 @@ export const TABLE = {
     { from: 100, to: 3_600_000 },
     { fallback: 9_000 },
   ),
-  startupProbeHttp: text("startupProbe.http", "URL that answers 2xx or 3xx when the app is ready"),
+  startupProbeHttp: text("startupProbe.http", "URL that answers 2xx or 3xx when the app is ready", {
+    flag: "startup-http",
+  }),
   startupProbeTcp: text(
     "startupProbe.tcp",
     "host:port that accepts when the app is ready; - for an app that listens on nothing; default of a job: -",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { command as add } from "../../cmd/add_service.ts";
+import { command as deploy } from "../../cmd/deploy.ts";
 import { command as remove } from "../../cmd/remove_service.ts";
 import type { Fetch } from "../../lib/base/http.ts";
 import { Problem } from "../../lib/base/errors.ts";
@@ -11,7 +12,7 @@ import { idTokenClaims } from "../emulators/json_web_token.ts";
 import { startWorld } from "../emulators/world.ts";
 import { type AdminWorld, GATE_ACCOUNT, PROJECT, runCommand, startAdminWorld } from "./admin_world.ts";
 import { frontEndFetch } from "./front_end_fetch.ts";
-import { type ProcessRunner, processRunner } from "./run_processes.ts";
+import { BUILT_ON_GOLDEN, type ProcessRunner, processRunner } from "./run_processes.ts";
 import { GOLDEN, WEB, webNow, webService } from "./run_scene.ts";
 
 const HOST = "web-abcdefghij-uc.a.run.app";
@@ -144,6 +145,16 @@ Deno.test("add-service: a krun that cannot join the mesh is told in Cloud Run's 
     assert.deepEqual(JSON.parse((await ask()).text), { greeting: "hello", proxy: "http://127.0.0.1:15007" });
     await runCommand(world, remove, ["web", "--namespace", "shop"], { fetch, timeoutMs: 20_000 });
     assert.deepEqual(JSON.parse((await ask()).text), { greeting: "hello", proxy: "none" });
+  }));
+
+Deno.test("deploy: an image with krun in it, over a service that runs, answers through krun", () =>
+  inScene(async ({ world, fetch, ask }) => {
+    const args = ["web", "--image", BUILT_ON_GOLDEN, "--port", "http=3000", "--env", "GREETING=from the mesh"];
+    const outcome = await runCommand(world, deploy, args, { fetch, timeoutMs: 20_000 });
+    assert.deepEqual(outcome.steps.filter(({ state }) => state !== "done"), []);
+    assert.equal(JSON.parse((await ask()).text).greeting, "from the mesh");
+    assert.equal((await ask("/_hbone/15003")).status, 405, "krun's own answer");
+    assert.match(outcome.next.join(), /register-service web --namespace shop/);
   }));
 
 Deno.test("add-service: who has no ID token, or may not call the service, hears of it", () =>

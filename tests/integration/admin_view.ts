@@ -85,10 +85,13 @@ export function editService({ cloudRun }: AdminWorld, url: string): (() => boole
   const find = () => cloudRun.state.services.find((service) => service.name === name);
   const isWrite = origin === cloudRun.origin && searchParams.get("validateOnly") !== "true";
   if (!isWrite || !name || !find()) return undefined;
-  cloudRun.touch(name, (service) => service["labels"] = { ...service["labels"] as object, [OTHER]: "was-here" });
+  cloudRun.touch(name, (service) => service.annotations = { ...service.annotations, [OTHER]: "was-here" });
   return () => {
-    const { [OTHER]: edited, ...labels } = find()?.["labels"] as Record<string, unknown> ?? {};
-    cloudRun.touch(name, (service) => service["labels"] = labels);
+    const { [OTHER]: edited, ...annotations } = find()?.annotations ?? {};
+    cloudRun.touch(name, (service) => {
+      if (Object.keys(annotations).length > 0) service.annotations = annotations;
+      else delete service.annotations;
+    });
     return edited !== undefined;
   };
 }

@@ -1,5 +1,6 @@
 /**
- * A runner of the emulated Cloud Run that starts processes: krun from source for the golden image, a small app for every other. Revisions share
+ * A runner of the emulated Cloud Run that starts processes: krun from source for the golden image, krun with a small app for an image that
+ * is built on it, the app alone for every other. Revisions share
  * this machine's loopback, so each gets ports of its own in the place of those that its template names.
  */
 import type { RunContainerResource, RunRevisionResource, RunServiceResource } from "../emulators/cloud_run_types.ts";
@@ -7,6 +8,9 @@ import type { RevisionRunner } from "../emulators/cloud_run.ts";
 import { startContainers, type StartedContainer } from "../emulators/cloud_run_containers.ts";
 import { startKrun } from "./krun_process.ts";
 import { GOLDEN } from "./run_scene.ts";
+
+/** An image of the app with krun in it. */
+export const BUILT_ON_GOLDEN = "us-docker.pkg.dev/p/r/web-mesh:1";
 
 /** One container that was started. */
 export interface Started {
@@ -40,7 +44,9 @@ export function processRunner(krunEnvironment: Readonly<Record<string, string>>,
         start(container, declared) {
           const env = moved(declared, portOf);
           started.push({ revision: revision.name.split("/").at(-1)!, container: container.name ?? "", env: declared });
-          return container.image === GOLDEN ? krunOf(container, { ...environment, ...env }) : appOf(app, env);
+          const withKrun = { ...environment, ...env };
+          if (container.image === GOLDEN) return krunOf(argumentsOf(container, portOf), withKrun);
+          return container.image === BUILT_ON_GOLDEN ? krunOf(["--", ...appCommand(app)], withKrun) : appOf(app, env);
         },
       });
     },
@@ -66,7 +72,11 @@ function moved(env: Record<string, string>, portOf: (port: number) => number): R
   );
 }
 
-function krunOf({ args = [] }: RunContainerResource, environment: Record<string, string>): StartedContainer {
+function argumentsOf({ args = [] }: RunContainerResource, portOf: (port: number) => number): string[] {
+  return args.map((word) => word.replace(/(127\.0\.0\.1:)(\d+)/, (_, host, port) => `${host}${portOf(Number(port))}`));
+}
+
+function krunOf(args: readonly string[], environment: Record<string, string>): StartedContainer {
   const krun = startKrun(["--proxy=none", ...args], {
     environment: { KRUN_LOG_FORMAT: "text", KRUN_HEALTH_PORT: "0", ...environment },
   });
@@ -77,9 +87,14 @@ function krunOf({ args = [] }: RunContainerResource, environment: Record<string,
   };
 }
 
+function appCommand(program: string): [string, ...string[]] {
+  return [Deno.execPath(), "run", "--quiet", "--no-lock", "--no-config", "-A", program];
+}
+
 function appOf(program: string, env: Record<string, string>): StartedContainer {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-lock", "--no-config", "-A", program],
+  const [deno, ...args] = appCommand(program);
+  const child = new Deno.Command(deno, {
+    args,
     env,
     stdin: "null",
     stdout: "null",

@@ -29,6 +29,7 @@ export async function webService(world: AdminWorld, fields: Partial<RunServiceRe
           { name: "DB", valueSource: { secretKeyRef: { secret: "db", version: "1" } } },
         ],
         resources: { limits: { cpu: "2", memory: "1Gi" }, cpuIdle: true },
+        startupProbe: { httpGet: { path: "/ready" }, periodSeconds: 1, failureThreshold: 60 },
         volumeMounts: [{ name: "sql", mountPath: "/cloudsql" }],
       }],
       volumes: [{ name: "sql", cloudSqlInstance: { instances: ["p:r:db"] } }],

@@ -42,8 +42,6 @@ export function krunContainer(
     KRUN_TUNNEL_OPENS: "network",
     KRUN_STARTUP_MS: String(LONGEST_START * 1_000),
     KRUN_CAPTURE: options.capture,
-    // As Cloud Run itself would ask before it sends the first request.
-    ...(probed ? { "startupProbe.http": `http://127.0.0.1:${probed.port ?? port}${probed.path || "/"}` } : {}),
     ...options.env,
   };
   const { resources } = container;
@@ -51,7 +49,11 @@ export function krunContainer(
     ...before,
     name: KRUN,
     image: options.image,
-    args: ["--"], // an app in another container
+    args: [
+      // As Cloud Run itself would ask before it sends the first request.
+      ...(probed ? [`--startup-http=http://127.0.0.1:${probed.port ?? port}${probed.path || "/"}`] : []),
+      "--", // an app in another container
+    ],
     env: withVariables(before?.env, env),
     ports: [{ name: "h2c", containerPort: TUNNEL_PORT }],
     resources: {

@@ -150,7 +150,7 @@ const SHAPES: [name: string, given: RunTemplate, expected: RunTemplate][] = [
     },
     {
       containers: [
-        krun({ PORT_http: "3000", "startupProbe.http": "http://127.0.0.1:3000/started" }),
+        krun({ PORT_http: "3000" }, { args: ["--startup-http=http://127.0.0.1:3000/started", "--"] }),
         app({
           startupProbe: { httpGet: { path: "/started", port: 3000 } },
           livenessProbe: { grpc: { service: "live", port: 3000 } },
