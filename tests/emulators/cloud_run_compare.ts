@@ -35,3 +35,16 @@ export function replace(
   } else if (value === undefined || value === null) delete into[head];
   else into[head] = structuredClone(value);
 }
+
+/** What has its type's default is left out of JSON: https://protobuf.dev/programming-guides/json/#presence. Values of maps are not fields. */
+export function withoutDefaults(value: unknown, isMap = false): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutDefaults(item));
+  if (typeof value !== "object" || value === null) return value;
+  const isDefault = (member: unknown) =>
+    member === null || member === 0 || member === "" || member === false ||
+    (Array.isArray(member) && member.length === 0);
+  return Object.fromEntries(
+    Object.entries(value).filter(([, member]) => isMap || !isDefault(member))
+      .map(([key, member]) => [key, withoutDefaults(member, /^(?:labels|annotations|limits)$/.test(key))]),
+  );
+}

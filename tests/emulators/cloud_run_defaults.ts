@@ -30,11 +30,19 @@ function containerWithDefaults(container: RunContainerResource, isAlone: boolean
     : port && { timeoutSeconds: 240, periodSeconds: 240, failureThreshold: 1, tcpSocket: { port: port.containerPort } };
   return {
     ...container,
-    resources: { ...resources, limits: { cpu: "1000m", memory: "512Mi", ...resources.limits } },
+    resources: {
+      ...resources,
+      limits: { memory: "512Mi", ...resources.limits, cpu: thousandths(resources.limits?.["cpu"]) },
+    },
     ...(ports ? { ports: ports.map((port) => ({ ...port, name: port.name || "http1" })) } : {}),
     ...(probe ? { startupProbe: probe as RunProbeResource } : {}),
     ...(livenessProbe ? { livenessProbe: probeWithDefaults(livenessProbe, port?.containerPort) } : {}),
   };
+}
+
+/** `1` is `1000m`. */
+function thousandths(cpu = "1"): string {
+  return cpu.endsWith("m") ? cpu : `${Number(cpu) * 1_000}m`;
 }
 
 function probeWithDefaults(probe: RunProbeResource, port: number | undefined): RunProbeResource {

@@ -1,5 +1,5 @@
 /** Services and revisions of the emulated Cloud Run Admin API, and how the one brings about the other. */
-import { bare, isSame, replace } from "./cloud_run_compare.ts";
+import { bare, isSame, replace, withoutDefaults } from "./cloud_run_compare.ts";
 import { withDefaults } from "./cloud_run_defaults.ts";
 import type { Instances } from "./cloud_run_instances.ts";
 import { Operation, type RunError, type RunOutcome } from "./cloud_run_operations.ts";
@@ -70,7 +70,7 @@ export class RunStore {
       merged.template = withDefaults(merged.template, this.state.projectNumber);
     }
     if (!merged.traffic?.length) merged.traffic = [{ type: LATEST, percent: 100 }];
-    return merged;
+    return withoutDefaults(merged) as RunServiceResource;
   }
 
   /** A revision of this name that is another than the template wants. */
@@ -220,7 +220,7 @@ export class RunStore {
     const condition: RunCondition = error
       ? { type: "Ready", state: FAILED, reason: "REVISION_FAILED", message: error.message }
       : { type: "Ready", state: SUCCEEDED };
-    service.reconciling = false;
+    delete service.reconciling; // as everything that is false
     service["observedGeneration"] = service.generation;
     service.terminalCondition = { ...condition, lastTransitionTime: new Date().toISOString() };
     service["conditions"] = ["RoutesReady", "ConfigurationsReady"].map((type) => ({ ...condition, type }));

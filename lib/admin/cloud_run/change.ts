@@ -10,6 +10,7 @@ import {
 import { differencesOf } from "../difference.ts";
 import type { Difference } from "../step.ts";
 import { krunOf, type MeshOptions, meshTemplate } from "./mesh_template.ts";
+import { comparable } from "./comparable.ts";
 import { ATTEMPT, FORMER, type Former, formerOf, recordOf, SHIFT, shiftOf, templateOf } from "./record.ts";
 import { isSameTraffic, named, pinned, shiftedFrom, trafficOf, withTag } from "./traffic.ts";
 
@@ -98,7 +99,7 @@ export function changed(service: RunResource, { fields }: ServiceChange): RunRes
 
 /** Whether a template is as it is wanted; a revision's name is not wanted, it can be used once. */
 export function sameTemplate({ revision: _, ...template }: RunTemplate, wanted: RunTemplate): boolean {
-  return differencesOf(template, wanted).length === 0;
+  return differencesOf(comparable(template), comparable(wanted)).length === 0;
 }
 
 /** The same template as another one, which becomes a revision of its own. */
@@ -128,7 +129,7 @@ export function changeDifferences(before: RunResource | undefined, change: Servi
     of && Object.fromEntries(
       change.mask.map((name) => [name, name === "template" ? byName(of.template) : of[name]]),
     );
-  return differencesOf(shown(before), shown(change.fields));
+  return differencesOf(comparable(shown(before)), comparable(shown(change.fields)));
 }
 
 function byName(template: RunTemplate | undefined): unknown {

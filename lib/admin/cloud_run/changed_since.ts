@@ -2,6 +2,7 @@ import type { RunContainer, RunResource, RunRevision, RunTemplate } from "../../
 import { differencesOf } from "../difference.ts";
 import { CAPTURES, KRUN } from "./krun_container.ts";
 import { krunOf, meshTemplate } from "./mesh_template.ts";
+import { comparable } from "./comparable.ts";
 import { ATTEMPT, type Former, templateOf } from "./record.ts";
 
 /**
@@ -20,7 +21,7 @@ export function changedSince({ template = {} }: RunResource, former: Former, rev
     env: {},
     limits: { cpu: "", memory: "" },
   }, "compare");
-  return differencesOf(compared(made), compared(template)).map(({ path }) => path);
+  return differencesOf(comparable(compared(made)), comparable(compared(template))).map(({ path }) => path);
 }
 
 function compared(template: RunTemplate): unknown {

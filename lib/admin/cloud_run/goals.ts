@@ -14,6 +14,7 @@ import {
 } from "./change.ts";
 import { changedSince } from "./changed_since.ts";
 import { existing } from "./place.ts";
+import { comparable } from "./comparable.ts";
 import { untilReady } from "./ready.ts";
 import { formerOf } from "./record.ts";
 
@@ -147,8 +148,8 @@ async function write(store: RunServiceStore, planned: RunResource, changeOf: Cha
 }
 
 /** What a plan is about. */
-function ownOf({ template, traffic, invokerIamDisabled = false }: RunResource): unknown {
-  return { template, traffic, invokerIamDisabled };
+function ownOf({ template, traffic, invokerIamDisabled }: RunResource): unknown {
+  return comparable({ template, traffic, invokerIamDisabled });
 }
 
 function etagOf({ etag }: RunResource): { etag?: string } {
