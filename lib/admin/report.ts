@@ -1,3 +1,4 @@
+import { yamlOf } from "../base/document.ts";
 import type { Outcome, StepOutcome } from "./outcome.ts";
 import { hasFailed } from "./outcome.ts";
 import type { Difference } from "./step.ts";
@@ -7,8 +8,7 @@ export type OutputFormat = "text" | "json" | "yaml";
 /** The whole outcome, or something else, as a document. */
 export async function documentOf(outcome: object, format: "json" | "yaml"): Promise<string> {
   if (format === "json") return JSON.stringify(outcome, null, 2) + "\n";
-  const { stringify } = await import("yaml");
-  return stringify(outcome);
+  return await yamlOf(outcome);
 }
 
 const SIGNS = { create: "+", update: "~", delete: "-", none: "=", check: "?" } as const;

@@ -1,3 +1,4 @@
+import { namesOf } from "../base/common_js.ts";
 import { Problem, reasonOf } from "../base/errors.ts";
 import { redact, Secret } from "../base/secret.ts";
 import type { AccessToken } from "./metadata.ts";
@@ -15,7 +16,7 @@ export function federatedToken(
   type Client = { getAccessToken(): Promise<{ token?: string | null }>; credentials: { expiry_date?: number | null } };
   let client: Promise<Client> | undefined;
   const load = async (): Promise<Client> => {
-    const { GoogleAuth } = await import("google-auth-library");
+    const { GoogleAuth } = namesOf(await import("google-auth-library"));
     return await new GoogleAuth({ credentials, scopes: [SCOPE] }).getClient();
   };
   return async (): Promise<AccessToken> => {

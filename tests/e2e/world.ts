@@ -1,3 +1,4 @@
+import { stringify } from "yaml";
 import { createAuthority } from "../emulators/certificates.ts";
 import { Cluster } from "./cluster.ts";
 import { buildImage, Container, type ContainerOptions } from "./container.ts";
@@ -206,7 +207,7 @@ export async function startE2eWorld(settings: E2eSettings, say: (text: string) =
 async function limitedKubeconfig(cluster: Cluster): Promise<string> {
   const own = JSON.parse(await cluster.kubectl("config", "view", "--raw", "--minify", "-o", "json"));
   const token = (await cluster.kubectl("-n", NAMESPACE, "create", "token", "krun-runner", "--duration=2h")).trim();
-  return JSON.stringify({
+  return stringify({ // as people have it; an executable has to read it too
     apiVersion: "v1",
     kind: "Config",
     clusters: own.clusters,

@@ -1,3 +1,4 @@
+import { yamlOf } from "../../base/document.ts";
 import type { OutputFormat } from "../report.ts";
 import type { Report } from "./examine.ts";
 import type { Finding, State } from "./finding.ts";
@@ -10,7 +11,7 @@ const COLOURS: Readonly<Record<State, number>> = { pass: 32, warn: 33, fail: 31,
 /** The report as a command prints it; `hasColour` on a terminal alone. */
 export async function doctorText(report: Report, format: OutputFormat, hasColour: boolean): Promise<string> {
   if (format === "json") return `${JSON.stringify(report, null, 2)}\n`;
-  if (format === "yaml") return (await import("yaml")).stringify(report);
+  if (format === "yaml") return await yamlOf(report);
   return textOf(report, hasColour);
 }
 
