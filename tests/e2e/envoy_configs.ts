@@ -24,13 +24,15 @@ export interface FrontEndOptions {
   jwk: object;
   /** Streams a connection. @default {100} */
   streams?: number;
+  /** A stream, which is a request, is reset after this long. @default {"300s"} */
+  streamLife?: string;
   /** A connection is told to go (GOAWAY) after this long. @default never */
   connectionLife?: string;
 }
 
 /** Cloud Run's front end: TLS for *.a.run.app, the ID token checked, its signature cut off, streams limited, then h2c to the container. */
 export function frontEndConfig(options: FrontEndOptions): object {
-  const { service, streams = 100, connectionLife } = options;
+  const { service, streams = 100, streamLife = "300s", connectionLife } = options;
   const host = `${service}.a.run.app`;
   return {
     node: { id: "front-end", cluster: "front-end" },
@@ -66,7 +68,7 @@ export function frontEndConfig(options: FrontEndOptions): object {
               codec_type: "AUTO",
               http2_protocol_options: { max_concurrent_streams: streams },
               common_http_protocol_options: {
-                max_stream_duration: "300s",
+                max_stream_duration: streamLife,
                 ...(connectionLife ? { max_connection_duration: connectionLife } : {}),
               },
               http_filters: [

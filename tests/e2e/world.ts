@@ -17,7 +17,7 @@ export const FORTIO = "localhost/krun-e2e/fortio:test";
 const PORTS = [{ name: "http", port: 8080 }, { name: "grpc", port: 8079 }];
 
 /** Everything around a krun container: echo pod, gate, front end, registration, and the credentials of a run. */
-export type FrontEndLimits = Pick<FrontEndOptions, "streams" | "connectionLife">;
+export type FrontEndLimits = Pick<FrontEndOptions, "streams" | "streamLife" | "connectionLife">;
 
 export interface E2eWorld extends AsyncDisposable {
   settings: E2eSettings;
