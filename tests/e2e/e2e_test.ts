@@ -6,7 +6,6 @@ import { startE2eWorld } from "./world.ts";
 import { credentialRights } from "./rights_steps.ts";
 import { deployedAndAdded } from "./add_service_steps.ts";
 import { capture } from "./capture_steps.ts";
-import { deployedAndAdded } from "./add_service_steps.ts";
 import { doctorLooks } from "./doctor_steps.ts";
 import { accessLog } from "./access_log_steps.ts";
 import { asOnCloudRun } from "./cloud_run_steps.ts";
@@ -90,12 +89,6 @@ Deno.test({
         await step(`${runtime}: doctor`, (t) => doctorLooks(world, runtime, timed(t)));
       }
       if (settings.beside[runtime]?.length) {
-        if (runtime === first) {
-          await step(
-            `${runtime}: deployed and added by commands`,
-            (t) => deployedAndAdded(world, runtime, timed(t)),
-          );
-        }
         await step(`${runtime}: an app in a container of its own`, () => sidecarContainer(world, runtime));
         await step(
           `${runtime}: a Cloud Run service is deployed, and one is put into the mesh as it is`,

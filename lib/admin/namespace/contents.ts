@@ -9,6 +9,7 @@ const DERIVED = new Set(["Endpoints", "EndpointSlice", "Event"]);
 const DEFAULTS = new Set([
   "ServiceAccount/default",
   "ConfigMap/kube-root-ca.crt",
+  "ConfigMap/istio-ca-crl",
   "ConfigMap/istio-ca-root-cert",
   "ConfigMap/openshift-service-ca.crt",
 ]);
