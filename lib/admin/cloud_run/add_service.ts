@@ -4,7 +4,7 @@ import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { registerService, type Timing } from "../register/register_service.ts";
 import type { RegisterSettings } from "../register/settings.ts";
-import type { Plan } from "../step.ts";
+import type { Plan, Step } from "../step.ts";
 import { addChange, changed } from "./change.ts";
 import { shifted, withKrun } from "./goals.ts";
 import { type Capture, CAPTURES, TUNNEL_PORT } from "./krun_container.ts";
@@ -44,8 +44,8 @@ const GEN1 = "EXECUTION_ENVIRONMENT_GEN1";
 const DEFAULT_LIMITS = { cpu: "1", memory: "512Mi" };
 
 /**
- * What puts a Cloud Run service into the mesh as it is: a revision with krun in front, asked by its tag, then the requests, then the
- * registration, then a request from the mesh.
+ * What puts a Cloud Run service into the mesh as it is: what its proxy is told by, a revision with krun in front, asked by its tag, then
+ * the requests, then the rest of the registration, then a request from the mesh.
  * @throws {Problem} its shape or its state, or what it needs of the cluster is not there
  */
 export async function addService(settings: AddServiceSettings, context: AdminContext, timing: Timing): Promise<Plan> {
@@ -65,21 +65,21 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
   );
   const told = { serviceAccount: settings.registration.serviceAccount ?? kubeAccountOf(service) };
   const soon = { port: { number: TUNNEL_PORT, isHttp2: true }, appPort };
-  const registration = settings.shift
-    ? await registerService(
-      { ...settings.registration, ...told, namespace, service: settings.name, regions: [], urls: [], soon },
-      context,
-      timing,
-    )
-    : undefined;
+  const registration = await registerService(
+    { ...settings.registration, ...told, namespace, service: settings.name, regions: [], urls: [], soon },
+    context,
+    timing,
+  );
+  const isWorkloads = (step: Step) => registration.workload.has(step);
   const [port = { name: "http", port: 8080 }] = settings.registration.ports ?? [];
   return {
     steps: [
+      ...registration.steps.filter(isWorkloads), // by these its Envoy listens for the tunnel that is asked for below
       withKrun(store, options, { timeoutMs }),
       revisionReady(store, { timeoutMs }),
       ...(settings.verify ? [answersByTag(store, { tag, tokens, fetch: context.fetch, timeoutMs })] : []),
       ...(settings.shift ? [shifted(store, options, { timeoutMs })] : []),
-      ...registration?.steps ?? [],
+      ...(settings.shift ? registration.steps.filter((step) => !isWorkloads(step)) : []),
       ...(settings.shift && settings.verify
         ? [meshAnswers(await context.kube(), {
           name: settings.registration.name,
@@ -94,13 +94,13 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
     warnings: [
       ...shapeWarnings(service, store, mesh),
       ...trafficWarnings(coming ? changed(service, coming) : service),
-      ...registration?.warnings ?? [],
+      ...registration.warnings ?? [],
     ],
     next: [
       ...(settings.shift ? [] : [
         `requests still go where they went; lead them to it and register it: cloud-run-mesh add-service ${settings.name}`,
       ]),
-      ...registration?.next ?? [],
+      ...(settings.shift ? registration.next ?? [] : []),
       `take it back: cloud-run-mesh remove-service ${settings.name} --namespace ${namespace}`,
     ],
   };

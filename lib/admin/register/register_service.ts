@@ -37,6 +37,15 @@ export interface Timing {
   progress: (text: string) => void;
 }
 
+/** What registers a service. */
+export interface RegistrationPlan extends Plan {
+  /** Of the steps those for the workload's own proxy: without them it has no listener for tunnels, whoever comes through one. */
+  workload: ReadonlySet<Step>;
+}
+
+/** Kinds that istiod reads for the workload, not for who calls it. */
+const WORKLOAD_KINDS: readonly string[] = ["PeerAuthentication", "Sidecar"];
+
 const DEFAULT_PORTS: readonly ServicePort[] = [{ name: "http", port: 8080 }];
 
 /**
@@ -48,7 +57,7 @@ export async function registerService(
   settings: RegisterSettings,
   context: AdminContext,
   timing: Timing,
-): Promise<Plan> {
+): Promise<RegistrationPlan> {
   const { name, namespace, gateNamespace } = settings;
   const { signal } = timing;
   const shares = settings.regions.length > 0 ? settings.regions : [{ region: await context.region(), weight: 1 }];
@@ -99,17 +108,19 @@ export async function registerService(
     [desired.service(undefined), ...desired.beside, ...desired.regional, ...desired.split].map(nameOf),
   );
   const isOptedIn = label(inNamespace, AUTO_REGISTRATION_LABEL) === "enabled";
+  const { steps, workload } = stepsOf({
+    kube,
+    rest,
+    isTheirs: standing.kind === "person's",
+    desired,
+    stale: own.filter((object) => !wanted.has(nameOf(object))),
+    granting,
+    takeBack: back.grants,
+  });
   return {
+    workload,
     steps: [
-      ...stepsOf({
-        kube,
-        rest,
-        isTheirs: standing.kind === "person's",
-        desired,
-        stale: own.filter((object) => !wanted.has(nameOf(object))),
-        granting,
-        takeBack: back.grants,
-      }),
+      ...steps,
       routed(kube, { namespace: gateNamespace, routes: desired.routes, timeoutMs: timing.timeoutMs }),
     ],
     warnings: [
@@ -144,20 +155,27 @@ function stepsOf(
     granting: InvokerPlan;
     takeBack: readonly Grant[];
   },
-): Step[] {
+): { steps: Step[]; workload: Set<Step> } {
   const own = (object: KubeObject) => ownObject(kube, object);
+  const workload = new Set<Step>();
+  const made = [...desired.regional, ...desired.beside, ...desired.split].map((object) => {
+    const goal = own(object);
+    if (WORKLOAD_KINDS.includes(object.kind)) workload.add(goal);
+    return goal;
+  });
   const service = (grants: InvokerPlan["kept"]) => {
     const object = desired.service(grantsText(grants));
     return isTheirs ? kubeObject(kube, object) : own(object);
   };
-  return [
+  const steps = [
     service(granting.remembered),
     ...granting.give.map(({ cloudRun, member }) => invoker(runServicePolicy(cloudRun, rest), member)),
-    ...[...desired.regional, ...desired.beside, ...desired.split].map(own),
+    ...made,
     ...stale.map((object) => kubeObjectGone(kube, object)),
     ...takeBack.map(({ cloudRun, member }) => invokerGone(runServicePolicy(cloudRun, rest), member)),
     ...(granting.takeBack.length > 0 ? [service(granting.kept)] : []),
   ];
+  return { steps, workload };
 }
 
 /** What annotations by other hands say; nothing where there is no Service. @throws {Problem} they cannot be read */
