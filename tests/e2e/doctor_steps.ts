@@ -4,10 +4,13 @@ import type { Report } from "../../lib/admin/doctor/mod.ts";
 import { registrationObjects } from "../../lib/registration/mod.ts";
 import { createAuthority } from "../emulators/certificates.ts";
 import { runService } from "../emulators/cloud_run.ts";
+import { startIam } from "../emulators/iam.ts";
+import { EmulatedPolicy } from "../emulators/iam_policy.ts";
 import { startResourceManager } from "../emulators/resource_manager.ts";
 import { startServiceUsage } from "../emulators/service_usage.ts";
 import { PROJECT } from "./google.ts";
 import { HGATE_NAMESPACE, untilHgate } from "./hgate.ts";
+import { untilNodesFollow } from "./node_follows.ts";
 import { NAMESPACE, SERVICE } from "./objects.ts";
 import { type Ran, run } from "./process.ts";
 import { relay } from "./relay.ts";
@@ -92,6 +95,7 @@ export async function doctorLooks(world: E2eWorld, runtime: string, step: Step):
     { spec: { ports: ports.filter(({ port }) => port !== 15_442) } },
     { spec: { ports } },
   ]);
+  await untilNodesFollow(cluster); // the port that came back
   await step("doctor finds: no binding of the service's account", async () => {
     await cluster.remove(BINDING);
     try {
@@ -133,6 +137,11 @@ async function restOfGoogle({ google, settings }: E2eWorld, undo: AsyncDisposabl
   const { projectId, projectNumber } = PROJECT;
   const enabled = new Set(["cloudresourcemanager", "container", "iam", "run"].map((name) => `${name}.googleapis.com`));
   const usage = undo.use(await startServiceUsage({ accessTokens, projectId, projectNumber, enabled }));
+  const iam = undo.use(await startIam({ accessTokens, projectId }));
+  iam.add("hgate");
+  const member = `serviceAccount:${projectId}.svc.id.goog[${HGATE_NAMESPACE}/hgate]`;
+  const bindings = [{ role: "roles/iam.workloadIdentityUser", members: [member] }];
+  iam.state.policies.set(GATE_ACCOUNT, new EmulatedPolicy({ bindings }));
   const projects = [{ name: `projects/${projectNumber}`, projectId, state: "ACTIVE" as const, labels: {} }];
   const manager = undo.use(await startResourceManager({ accessTokens, projects }));
   const variable = (api: string) => `CLOUDSDK_API_ENDPOINT_OVERRIDES_${api}`;
@@ -143,6 +152,7 @@ async function restOfGoogle({ google, settings }: E2eWorld, undo: AsyncDisposabl
       PROJECT_ID: projectId,
       GCE_METADATA_HOST: google.metadata.host,
       [variable("RUN")]: `${google.cloudRun.origin}/`,
+      [variable("IAM")]: `${iam.origin}/`,
       [variable("SERVICEUSAGE")]: `${usage.origin}/`,
       [variable("CLOUDRESOURCEMANAGER")]: `${manager.origin}/`,
       CLOUDSDK_CONFIG: "/nonexistent", // nobody's gcloud
