@@ -23,7 +23,11 @@ Deno.test("run services: made, changed, deleted; what is not known here is kept"
     assert.equal(await store.read(), undefined);
     await store.create({ template: { ...TEMPLATE, sessionAffinity: true }, description: "kept" }, WAIT);
     const made = (await store.read())!;
-    assert.deepEqual([made["description"], made.template!["sessionAffinity"], made.reconciling], ["kept", true, undefined]);
+    assert.deepEqual([made["description"], made.template!["sessionAffinity"], made.reconciling], [
+      "kept",
+      true,
+      undefined,
+    ]);
     await store.update({ labels: { a: "b" }, etag: made.etag }, ["labels"], WAIT);
     const changed = (await store.read())!;
     assert.deepEqual([changed.labels, changed["description"]], [{ a: "b" }, "kept"]);
