@@ -1,4 +1,6 @@
+import { parse } from "yaml";
 import assert from "node:assert/strict";
+import { parse } from "yaml";
 import { AccessTokens } from "../emulators/access_tokens.ts";
 import { gkeCluster, startGke } from "../emulators/gke.ts";
 import { startMetadata } from "../emulators/metadata.ts";
@@ -12,7 +14,7 @@ import type { E2eWorld } from "./world.ts";
  * does not answer, the other is the real cluster, and the instance's access token is good there.
  */
 export async function asOnCloudRun(world: E2eWorld, runtime: string): Promise<void> {
-  const kubeconfig = JSON.parse(await Deno.readTextFile(world.runnerKubeconfig));
+  const kubeconfig = parse(await Deno.readTextFile(world.runnerKubeconfig));
   const { server, "certificate-authority-data": ca } = kubeconfig.clusters[0].cluster;
   const accessTokens = new AccessTokens();
   const project = { projectId: "e2e-project", projectNumber: "1234567890" };

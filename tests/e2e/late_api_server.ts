@@ -1,3 +1,4 @@
+import { parse, stringify } from "yaml";
 import { createAuthority } from "../emulators/certificates.ts";
 import { startHttpServer } from "../emulators/http_server.ts";
 import { relay } from "./relay.ts";
@@ -9,11 +10,11 @@ export interface LateApiServer extends AsyncDisposable {
 }
 
 /**
- * @param kubeconfig JSON with one cluster
+ * @param kubeconfig with one cluster
  * @param address of this machine, as callers see it
  */
 export async function lateApiServer(kubeconfig: string, address: string, delayMs: number): Promise<LateApiServer> {
-  const config = JSON.parse(kubeconfig);
+  const config = parse(kubeconfig);
   const { cluster } = config.clusters[0];
   const authority = createAuthority("late API server");
   const client = Deno.createHttpClient({ caCerts: [atob(cluster["certificate-authority-data"])] });
@@ -41,5 +42,5 @@ export async function lateApiServer(kubeconfig: string, address: string, delayMs
     "certificate-authority-data": btoa(authority.certificatePem),
   };
   const all = made.move();
-  return { kubeconfig: JSON.stringify(config), [Symbol.asyncDispose]: () => all.disposeAsync() };
+  return { kubeconfig: stringify(config), [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
