@@ -1,6 +1,5 @@
 import { parse } from "yaml";
 import assert from "node:assert/strict";
-import { parse } from "yaml";
 import { AccessTokens } from "../emulators/access_tokens.ts";
 import { gkeCluster, startGke } from "../emulators/gke.ts";
 import { startMetadata } from "../emulators/metadata.ts";
