@@ -10,7 +10,8 @@ Deno.test({
   async fn() {
     // waits for a line: then the streams are its own
     const args = ["-c", "read line; echo out > /dev/stdout; echo err > /dev/stderr"];
-    const command = new Deno.Command("/bin/sh", { args, ...OTHER, stdin: "piped", stdout: "piped", stderr: "piped" });
+    const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+    const command = new Deno.Command("/bin/sh", { args, ...OTHER, ...piped, cwd: "/" }); // where it may be
     const child = spawnWithStreamsOf(OTHER, () => command.spawn());
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode("go\n"));
