@@ -14,7 +14,7 @@ import { type AdminArguments, adminHelp, flagsOf, parseAdminArguments } from "./
 import type { AdminCommand, LookingCommand } from "./admin_command.ts";
 import type { AdminName } from "./admin_names.ts";
 import { Interrupted, listenForSignals } from "./signals.ts";
-import { terminalWitness } from "./terminal_witness.ts";
+import { type TerminalWitness, terminalWitness } from "./terminal_witness.ts";
 
 const DEFAULT_TIMEOUT_MS = 300_000;
 
@@ -59,24 +59,39 @@ export async function admin(name: AdminName, args: readonly string[], outside: A
     context: parsed.text("context"),
   }, outside);
   const output = (parsed.text("output") ?? "text") as OutputFormat;
+  const colour = {
+    stdout: Deno.stdout.isTerminal() && !outside.environment["NO_COLOR"],
+    stderr: Deno.stderr.isTerminal() && !outside.environment["NO_COLOR"],
+  };
   const witness = terminalWitness({
     isForPeople: output === "text",
     isAgreed: parsed.is("yes"),
     print: (text) => outside.print(redact(text)),
+    colour,
+  });
+  // What is being done ends by the first; what would not end ends by the second.
+  signals.hurry.addEventListener("abort", () => {
+    witness.end();
+    Deno.exit((signals.first.reason as Interrupted).exitCode);
   });
   try {
     if ("look" in command) {
-      const { progress } = witness;
+      witness.moment("looking");
       const print = (text: string) => {
         witness.end(); // what is printed does not go behind a spinner
         outside.print(redact(text));
       };
-      return await command.look(parsed, context, { signal: ending.signal, print, progress });
+      return await command.look(parsed, context, { signal: ending.signal, print, hasColour: colour.stdout });
     }
-    return await change(command, parsed, context, { output, witness, signal: ending.signal, print: outside.print });
+    const { signal } = ending;
+    const { print } = outside;
+    return await change(command, parsed, context, { output, witness, signal, print, hasColour: colour.stdout });
   } catch (error) {
-    if (signals.first.aborted) throw signals.first.reason;
-    throw error;
+    if (!signals.first.aborted) throw error;
+    // What fails once changes have begun is in the outcome.
+    witness.end();
+    if (!("look" in command)) witness.say("interrupted: nothing was changed");
+    throw signals.first.reason;
   } finally {
     witness.end();
   }
@@ -86,11 +101,12 @@ async function change(
   command: AdminCommand,
   args: AdminArguments,
   context: AdminContext,
-  { output, witness, signal, print }: {
+  { output, witness, signal, print, hasColour }: {
     output: OutputFormat;
-    witness: ReturnType<typeof terminalWitness>;
+    witness: TerminalWitness;
     signal: AbortSignal;
     print: (text: string) => void;
+    hasColour: boolean;
   },
 ): Promise<number> {
   const text = await command.text?.(args, context);
@@ -100,7 +116,9 @@ async function change(
     return 0;
   }
   const timeoutMs = args.durationMs("timeout") ?? DEFAULT_TIMEOUT_MS;
-  const plan = await command.plan(args, context, { signal, timeoutMs, progress: witness.progress });
+  witness.moment("looking at what is there");
+  const planning = command.plan(args, context, { signal, timeoutMs, progress: witness.progress });
+  const plan = await unlessAborted(planning, signal);
   const outcome = await runPlan(plan, {
     command: [command.name, ...args.words].join(" "),
     isDryRun: args.is("dry-run"),
@@ -108,9 +126,19 @@ async function change(
     witness,
   });
   witness.end();
-  print(redact(output === "text" ? endText(outcome) : await documentOf(outcome, output)));
+  print(redact(output === "text" ? endText(outcome, hasColour) : await documentOf(outcome, output)));
   if (signal.aborted) return signal.reason instanceof Interrupted ? signal.reason.exitCode : fail(signal.reason);
   return exitCodeOf(outcome);
+}
+
+/** What only looks is left behind, whatever it waits for. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const over = Promise.withResolvers<never>();
+  const stop = () => over.reject(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  work.catch(() => {});
+  return await Promise.race([work, over.promise]).finally(() => signal.removeEventListener("abort", stop));
 }
 
 function fail(reason: unknown): never {

@@ -22,6 +22,6 @@ export interface LookingCommand extends AdminUsage {
   look(
     args: AdminArguments,
     context: AdminContext,
-    outside: { signal: AbortSignal; print: (text: string) => void; progress: (text: string) => void },
+    outside: { signal: AbortSignal; print: (text: string) => void; hasColour: boolean },
   ): Promise<number>;
 }

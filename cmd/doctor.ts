@@ -19,8 +19,7 @@ export const command: LookingCommand = {
     timeout: { type: "string", value: "DURATION", help: "for each look, e.g. 10s (5s)" },
   },
   more: "Exit code 1 where a check fails; warnings and skipped checks are none. The checks: docs/admin.md",
-  async look(args, context, { signal, print, progress }) {
-    progress("looking");
+  async look(args, context, { signal, print, hasColour }) {
     const report = await examine({
       context,
       service: args.text("service"),
@@ -30,7 +29,6 @@ export const command: LookingCommand = {
       timeoutMs: args.durationMs("timeout"),
       signal,
     });
-    const hasColour = Deno.stdout.isTerminal() && !context.environment["NO_COLOR"];
     print(await doctorText(report, (args.text("output") ?? "text") as OutputFormat, hasColour));
     return doctorExitCode(report);
   },

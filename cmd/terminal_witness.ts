@@ -1,7 +1,7 @@
 import yoctoSpinner from "yocto-spinner";
 import { UsageError } from "../lib/base/errors.ts";
 import { redact } from "../lib/base/secret.ts";
-import { planText, type StepOutcome, type Witness } from "../lib/admin/mod.ts";
+import { planText, stepText, type Witness } from "../lib/admin/mod.ts";
 
 export interface WitnessOptions {
   /** The plan goes to standard output for people; with json or yaml that has the outcome alone. */
@@ -9,20 +9,41 @@ export interface WitnessOptions {
   /** `--yes` */
   isAgreed: boolean;
   print: (text: string) => void;
-  /** @default {Deno.stdin.isTerminal() && Deno.stderr.isTerminal()} */
+  /** Whether there is somebody who can be asked and sees a spinner. @default {Deno.stdin.isTerminal() && Deno.stderr.isTerminal()} */
   isTerminal?: boolean;
+  /** Where each may have colours. @default none */
+  colour?: { stdout: boolean; stderr: boolean };
   /** @default {globalThis.prompt} */
   ask?: (question: string) => string | null;
+  /** A line of progress where there is no terminal, and of a step that has ended. @default to standard error */
+  say?: (line: string) => void;
 }
 
-/** Progress on standard error: a spinner on a terminal, a plain line a step elsewhere. */
-export function terminalWitness(options: WitnessOptions): Witness & { progress(text: string): void; end(): void } {
-  const { isForPeople, isAgreed, print, ask = (question) => prompt(question) } = options;
-  const { isTerminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal() } = options;
+export interface TerminalWitness extends Witness {
+  /** What is waited for. */
+  progress(text: string): void;
+  /** What is done for a moment: of interest only for as long as it lasts. */
+  moment(text: string): void;
+  /** Nothing is waited for any more. */
+  end(): void;
+  /** A line beside the plan and its outcome. */
+  say(line: string): void;
+}
+
+/** Progress on standard error: a spinner on a terminal; elsewhere a plain line a step, and one for each new thing that is waited for. */
+export function terminalWitness(options: WitnessOptions): TerminalWitness {
+  const { isForPeople, isAgreed, print, ask = (question) => prompt(question), say = sayOnStderr } = options;
+  const { isTerminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal(), colour } = options;
   let spinner: ReturnType<typeof yoctoSpinner> | undefined;
+  let said: string | undefined;
   const show = (text: string) => {
-    if (!isTerminal) return say(text);
-    spinner ??= yoctoSpinner({ text: "" }).start();
+    if (!isTerminal) {
+      if (text !== said) say(text); // it is told each time that it is looked at again
+      said = text;
+      return;
+    }
+    // Signals are the command's: it says what was done and what was not.
+    spinner ??= yoctoSpinner({ text: "", handleSignals: false }).start();
     spinner.text = redact(text);
   };
   const end = () => {
@@ -31,10 +52,14 @@ export function terminalWitness(options: WitnessOptions): Witness & { progress(t
   };
   return {
     end,
+    say,
     progress: show,
+    moment(text) {
+      if (isTerminal) show(text);
+    },
     planned(outcome) {
       end();
-      if (isForPeople) print(planText(outcome));
+      if (isForPeople) print(planText(outcome, colour?.stdout));
     },
     confirm(changes) {
       end();
@@ -55,19 +80,13 @@ export function terminalWitness(options: WitnessOptions): Witness & { progress(t
         progress: (text) => show(`${subject}: ${text}`),
         end(outcome) {
           end();
-          say(endLine(outcome));
+          say(stepText(outcome, colour?.stderr));
         },
       };
     },
   };
 }
 
-function endLine({ subject, state, action, detail }: StepOutcome): string {
-  const words = { create: "created", update: "changed", delete: "deleted", none: "unchanged", check: "seen" } as const;
-  if (state === "failed") return `✗ ${subject}`;
-  return `✓ ${subject} ${detail ? `: ${detail}`.slice(1) : words[action]}`;
-}
-
-function say(text: string): void {
+function sayOnStderr(text: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`${redact(text)}\n`));
 }

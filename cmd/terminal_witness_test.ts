@@ -48,3 +48,20 @@ Deno.test("witness: --yes asks nobody, and where nobody is there it is wanted", 
   assert.equal(await terminalWitness({ ...options, isAgreed: true }).confirm(1), true);
   assert.throws(() => terminalWitness({ ...options, isAgreed: false }).confirm(1), /--yes to make them/);
 });
+
+Deno.test("witness: where there is no terminal a thing that is waited for is told once, and what takes a moment not at all", () => {
+  const said: string[] = [];
+  const witness = terminalWitness({
+    isForPeople: true,
+    isAgreed: true,
+    print: () => {},
+    isTerminal: false,
+    say: (line) => said.push(line),
+  });
+  witness.moment("looking");
+  for (const text of ["the gate", "the gate", "revision web-1"]) witness.progress(text);
+  const { progress, end } = witness.begin("Namespace shop");
+  for (let looks = 0; looks < 3; looks++) progress("it is going");
+  end({ ...outcome.steps[0]!, state: "done" });
+  assert.deepEqual(said, ["the gate", "revision web-1", "Namespace shop: it is going", "✓ Namespace shop created"]);
+});

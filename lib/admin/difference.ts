@@ -2,15 +2,16 @@ import type { Difference } from "./step.ts";
 
 /**
  * Where two JSON values differ, in the order of `to`'s fields, then of what is only in `from`. Lists are compared place by place.
- * A whole object that is new is one difference for each of its leaves, so that a reader sees names and values.
+ * A whole object that is new, or gone, is one difference for each of its leaves, so that a reader sees names and values; a list of
+ * plain values is a leaf.
  */
 export function differencesOf(from: unknown, to: unknown, path = ""): Difference[] {
   if (isList(from) && isList(to)) {
     return Array.from({ length: Math.max(from.length, to.length) })
       .flatMap((_, at) => differencesOf(from[at], to[at], `${path}[${at}]`));
   }
-  if (isList(to) && to.length > 0 && from === undefined) return differencesOf([], to, path);
-  if (isList(from) && from.length > 0 && to === undefined) return differencesOf(from, [], path);
+  if (isDeep(to) && from === undefined) return differencesOf([], to, path);
+  if (isDeep(from) && to === undefined) return differencesOf(from, [], path);
   if ((isObject(from) || from === undefined) && isObject(to) && Object.keys(to).length > 0) {
     const before = from ?? {};
     const gone = Object.keys(before).filter((key) => !Object.hasOwn(to, key));
@@ -42,6 +43,11 @@ function isSame(a: unknown, b: unknown): boolean {
 
 function isList(value: unknown): value is unknown[] {
   return Array.isArray(value);
+}
+
+/** A list of more than plain values. */
+function isDeep(value: unknown): value is unknown[] {
+  return isList(value) && value.some((member) => typeof member === "object" && member !== null);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -7,7 +7,7 @@ export { namespaceSettings } from "./namespace/settings.ts";
 export { type NamespacePlace, setUpNamespace } from "./namespace/setup.ts";
 export { tearDownNamespace, type TeardownPlace } from "./namespace/teardown.ts";
 export { hasFailed, type Outcome, type StepOutcome } from "./outcome.ts";
-export { documentOf, endText, exitCodeOf, type OutputFormat, planText } from "./report.ts";
+export { documentOf, endText, exitCodeOf, type OutputFormat, planText, stepText } from "./report.ts";
 export { runPlan, type Witness } from "./run_plan.ts";
 export { type Change, type Check, type Difference, type Goal, isGoal, type Plan, type Step } from "./step.ts";
 export { registerService, type Timing } from "./register/register_service.ts";

@@ -1,7 +1,9 @@
 import { yamlOf } from "../base/document.ts";
 import type { Outcome, StepOutcome } from "./outcome.ts";
 import { hasFailed } from "./outcome.ts";
-import type { Difference } from "./step.ts";
+import { type Colour, painter } from "./paint.ts";
+import { type Difference, isNotLookedAt } from "./step.ts";
+import { valueTexts } from "./value_text.ts";
 
 export type OutputFormat = "text" | "json" | "yaml";
 
@@ -12,20 +14,46 @@ export async function documentOf(outcome: object, format: "json" | "yaml"): Prom
 }
 
 const SIGNS = { create: "+", update: "~", delete: "-", none: "=", check: "?" } as const;
+const COLOURS: Readonly<Record<StepOutcome["action"], Colour>> = {
+  create: "green",
+  update: "yellow",
+  delete: "red",
+  none: "dim",
+  check: "dim",
+};
+/** Of a new Kubernetes object: what its subject says, what every object of ours has, and what the server gives every namespace. */
+const KNOWN = new Set([
+  ...["apiVersion", "kind", "metadata.name", "metadata.namespace", 'metadata.labels["app.kubernetes.io/managed-by"]'],
+  ...['metadata.labels["kubernetes.io/metadata.name"]', "spec.finalizers"],
+]);
 
 /** The plan for people: a line a step, its differences below. Nothing to do is a line of its own. */
-export function planText({ steps, warnings, command }: Outcome): string {
-  const lines = steps.flatMap((step) => [`  ${SIGNS[step.action]} ${step.subject}`, ...differenceLines(step)]);
+export function planText({ steps, warnings, command }: Outcome, hasColour = false): string {
+  const paint = painter(hasColour);
+  const lines = steps.flatMap((step) => [
+    `  ${paint(COLOURS[step.action], SIGNS[step.action])} ${step.subject}`,
+    ...differenceLines(step),
+  ]);
   const isNothing = steps.every(({ action }) => action === "none" || action === "check");
   return [
     `${command}: ${isNothing ? "all is as it should be" : countsOf(steps)}`,
     ...lines,
-    ...warnings.map((warning) => `  ! ${indented(warning, 4)}`),
+    ...warnings.map((warning) => `  ${paint("yellow", "!")} ${indented(warning, 4)}`),
   ].join("\n") + "\n";
 }
 
+/** A step that has ended, in a line. */
+export function stepText({ subject, state, action, detail }: StepOutcome, hasColour = false): string {
+  const paint = painter(hasColour);
+  const words = { create: "created", update: "changed", delete: "deleted", none: "unchanged", check: "seen" } as const;
+  if (state === "failed") return `${paint("red", "✗")} ${subject}`;
+  if (detail && isNotLookedAt(detail)) return `${paint("dim", "-")} ${subject}: ${detail}`;
+  return `${paint("green", "✓")} ${subject}${detail ? `: ${detail}` : ` ${words[action]}`}`;
+}
+
 /** How it ended, for people. */
-export function endText(outcome: Outcome): string {
+export function endText(outcome: Outcome, hasColour = false): string {
+  const paint = painter(hasColour);
   const { steps, next, isDryRun } = outcome;
   const inState = (wanted: StepOutcome["state"]) => steps.filter(({ state }) => state === wanted);
   if (isDryRun) return "dry run: nothing was changed\n";
@@ -34,9 +62,9 @@ export function endText(outcome: Outcome): string {
   if (failed.length > 0) {
     const done = inState("done").filter(({ action }) => action !== "check");
     return [
-      ...failed.map(({ subject, detail }) => `failed: ${subject}\n  ${indented(detail ?? "", 2)}`),
-      `done before that: ${listOf(done)}`,
-      `not done: ${listOf(notDone)}`,
+      ...failed.map(({ subject, detail }) => `${paint("red", "failed")}: ${subject}\n  ${indented(detail ?? "", 2)}`),
+      ...listOf("done before that", done),
+      ...listOf("not done", notDone),
       "run the same again to complete it",
     ].join("\n") + "\n";
   }
@@ -58,24 +86,20 @@ function countsOf(steps: readonly StepOutcome[]): string {
 
 function differenceLines({ action, differences }: StepOutcome): string[] {
   if (action === "delete") return [];
-  return differences.map((difference) => `      ${differenceText(difference)}`);
+  return differences.filter(({ path }) => action !== "create" || !KNOWN.has(path))
+    .map((difference) => `      ${differenceText(difference)}`);
 }
 
 /** `spec.replicas: 1 → 2`; a side that is not there is left out. */
-function differenceText({ path, from, to }: Difference): string {
-  if (to === undefined) return `${path}: ${valueText(from)} → (none)`;
-  return `${path}: ${from === undefined ? "" : `${valueText(from)} → `}${valueText(to)}`;
+function differenceText({ path, ...sides }: Difference): string {
+  const { from, to } = valueTexts(sides);
+  if (to === undefined) return `${path}: ${from} → (none)`;
+  return `${path}: ${from === undefined ? "" : `${from} → `}${to}`;
 }
 
-function valueText(value: unknown): string {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  const [first = "", ...more] = text.split("\n");
-  const short = first.length > 160 ? `${first.slice(0, 160)}…` : first;
-  return more.length > 0 ? `${short} … (${more.length + 1} lines)` : short;
-}
-
-function listOf(steps: readonly StepOutcome[]): string {
-  return steps.length > 0 ? steps.map(({ subject }) => subject).join(", ") : "nothing";
+function listOf(title: string, steps: readonly StepOutcome[]): string[] {
+  if (steps.length === 0) return [`${title}: nothing`];
+  return [`${title}:`, ...steps.map(({ subject }) => `  ${subject}`)];
 }
 
 function indented(text: string, columns: number): string {

@@ -117,7 +117,7 @@ Deno.test("plan: the first failure ends it, and it is said what was done and wha
   assert.equal(ran.code, 1);
   assert.equal(
     ran.end,
-    "failed: b\n  make b\n    got: 403 PERMISSION_DENIED\n    do: ask for it\ndone before that: a\nnot done: c, d\n" +
+    "failed: b\n  make b\n    got: 403 PERMISSION_DENIED\n    do: ask for it\ndone before that:\n  a\nnot done:\n  c\n  d\n" +
       "run the same again to complete it\n",
   );
   world.fails.clear();

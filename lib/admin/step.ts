@@ -25,11 +25,22 @@ export interface Goal {
   plan(signal: AbortSignal): Promise<Change | undefined>;
 }
 
+const NOT_LOOKED_AT = "not looked at: ";
+
+/** What a {@link Check} says where it cannot be made from here, which is no failure. */
+export function notLookedAt(why: string): string {
+  return `${NOT_LOOKED_AT}${why}`;
+}
+
+export function isNotLookedAt(detail: string): boolean {
+  return detail.startsWith(NOT_LOOKED_AT);
+}
+
 /** Something that has to hold before the steps behind it are taken: it is asked when its turn comes, not while planning. */
 export interface Check {
   /** For people: `request to https://…`. */
   readonly subject: string;
-  /** @param progress told what it waits for @returns what was seen, in a few words @throws {Problem} it does not hold */
+  /** @param progress told what it waits for @returns what was seen, in a few words, or {@link notLookedAt} @throws {Problem} it does not hold */
   check(signal: AbortSignal, progress: (text: string) => void): Promise<string>;
 }
 

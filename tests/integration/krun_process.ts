@@ -176,6 +176,6 @@ async function write(stream: WritableStream<Uint8Array<ArrayBuffer>>, text: stri
   await writer.close();
 }
 
-function denoDirectory(): string {
+export function denoDirectory(): string {
   return Deno.env.get("DENO_DIR") ?? `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/deno`;
 }

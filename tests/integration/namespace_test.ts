@@ -305,7 +305,7 @@ Deno.test("setup-namespace as a program: asks nobody without --yes, is interrupt
   assert.match(stdout, /failed: RoleBinding shop\/gsa-demo-project\n {2}interrupted: ended by SIGINT\n/);
   assert.match(
     stdout,
-    /done before that: Namespace shop, ConfigMap shop\/cloud-run-mesh-namespace, Google service account/,
+    /done before that:\n {2}Namespace shop\n {2}ConfigMap shop\/cloud-run-mesh-namespace\n {2}Google service account/,
   );
 
   const again = await startAdmin(world, "setup-namespace", ["shop", "--yes", "--output", "json"]).ended;

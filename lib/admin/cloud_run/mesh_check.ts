@@ -3,7 +3,7 @@ import { HttpError } from "../../base/http.ts";
 import { pause } from "../../base/pause.ts";
 import { apply, get, type KubeClient, type KubeObject, listAll, remove, RESOURCES } from "../../kube/mod.ts";
 import { isHttp, MANAGED_BY, MANAGED_BY_US, type ServicePort } from "../../registration/mod.ts";
-import type { Check } from "../step.ts";
+import { type Check, notLookedAt } from "../step.ts";
 import * as v from "valibot";
 
 export interface MeshCheckOptions {
@@ -46,9 +46,9 @@ export function meshAnswers(kube: KubeClient, options: MeshCheckOptions): Check 
   return {
     subject: `request from a pod in ${namespace} to ${url}`,
     async check(signal, progress) {
-      if (!isHttp(port)) return `not looked at: port ${port.name} is not HTTP`;
+      if (!isHttp(port)) return notLookedAt(`port ${port.name} is not HTTP`);
       const image = options.image ?? await gateImage(kube, options.gateNamespace, signal);
-      if (!image) return `not looked at: no pod of the gate in ${options.gateNamespace}, whose image would ask`;
+      if (!image) return notLookedAt(`no pod of the gate in ${options.gateNamespace}, whose image would ask`);
       const wanted = podOf(options, image, url);
       await clear(kube, wanted, signal);
       let made: KubeObject;
@@ -56,10 +56,10 @@ export function meshAnswers(kube: KubeClient, options: MeshCheckOptions): Check 
         made = await apply(kube, wanted, { signal });
       } catch (error) {
         if (!(error instanceof HttpError)) throw error;
-        return `not looked at: ${reasonOf(error)}`;
+        return notLookedAt(reasonOf(error));
       }
       try {
-        if (!hasSidecar(made)) return `not looked at: a pod in ${namespace} gets no sidecar, and is not in the mesh`;
+        if (!hasSidecar(made)) return notLookedAt(`a pod in ${namespace} gets no sidecar, and is not in the mesh`);
         return await said(kube, made, { ...options, url }, signal, progress);
       } finally {
         await clear(kube, made, AbortSignal.timeout(10_000)).catch(() => {}); // a later run clears it
@@ -133,7 +133,7 @@ async function said(
   const until = performance.now() + timeoutMs;
   for (;;) {
     const pod = await get(kube, RESOURCES.Pod, namespace, name, signal);
-    if (!pod) return `not looked at: pod ${name} was taken away`;
+    if (!pod) return notLookedAt(`pod ${name} was taken away`);
     const status = v.safeParse(PodStatus, pod["status"] ?? {});
     const states = status.success ? status.output.containerStatuses : [];
     const { terminated, waiting } = states.find((container) => container.name === ASKS)?.state ?? {};
@@ -144,10 +144,10 @@ async function said(
       throw new Problem({ tried: `ask ${url} from a pod in ${namespace}`, got: words, fix });
     }
     if (/^(?:ErrImagePull|ImagePullBackOff|InvalidImageName|CreateContainerConfigError)$/.test(waiting?.reason ?? "")) {
-      return `not looked at: the pod does not start: ${waiting!.message ?? waiting!.reason}`;
+      return notLookedAt(`the pod does not start: ${waiting!.message ?? waiting!.reason}`);
     }
     if (performance.now() + everyMs > until) {
-      return `not looked at: pod ${name} has not run after ${Math.round(timeoutMs / 1_000)} s`;
+      return notLookedAt(`pod ${name} has not run after ${Math.round(timeoutMs / 1_000)} s`);
     }
     progress(`pod ${name}: ${waiting?.reason ?? "is on its way"}`);
     await pause(everyMs, signal);

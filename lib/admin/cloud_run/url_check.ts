@@ -4,7 +4,7 @@ import { linked } from "../../base/linked.ts";
 import { pause } from "../../base/pause.ts";
 import type { IdTokenSource, RunResource, RunServiceStore } from "../../gcp/mod.ts";
 import { OPENED_BY_POST } from "../../tunnel/mod.ts";
-import type { Check } from "../step.ts";
+import { type Check, notLookedAt } from "../step.ts";
 
 /** Where requests of the mesh come in at krun: Envoy's own listener, by the tunnel's name for it. */
 const MESH_TUNNEL = "/_hbone/15003";
@@ -33,7 +33,7 @@ export function answersByTag(store: RunServiceStore, options: UrlCheckOptions): 
       const service = await store.read(signal);
       const url = service?.trafficStatuses?.find((status) => status.tag === tag)?.uri;
       const unseen = whyUnseen(service, url);
-      if (unseen) return `not looked at: ${unseen}`;
+      if (unseen) return notLookedAt(unseen);
       const until = performance.now() + options.timeoutMs;
       for (;;) {
         const found = await look(service!, url!, store, options, signal);

@@ -1,12 +1,12 @@
 import { yamlOf } from "../../base/document.ts";
+import { type Colour, painter } from "../paint.ts";
 import type { OutputFormat } from "../report.ts";
 import type { Report } from "./examine.ts";
 import type { Finding, State } from "./finding.ts";
 import { PLACE_WORDS } from "./place.ts";
 
 const GLYPHS: Readonly<Record<State, string>> = { pass: "✓", warn: "!", fail: "✗", skip: "-" };
-/** https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters: green, yellow, red, dim. */
-const COLOURS: Readonly<Record<State, number>> = { pass: 32, warn: 33, fail: 31, skip: 2 };
+const COLOURS: Readonly<Record<State, Colour>> = { pass: "green", warn: "yellow", fail: "red", skip: "dim" };
 
 /** The report as a command prints it; `hasColour` on a terminal alone. */
 export async function doctorText(report: Report, format: OutputFormat, hasColour: boolean): Promise<string> {
@@ -21,7 +21,8 @@ export function doctorExitCode({ counts }: Report): number {
 }
 
 function textOf({ place, service, namespace, checks, counts }: Report, hasColour: boolean): string {
-  const paint = (state: State, text: string) => hasColour ? `\x1b[${COLOURS[state]}m${text}\x1b[0m` : text;
+  const painted = painter(hasColour);
+  const paint = (state: State, text: string) => painted(COLOURS[state], text);
   const about = [service && `service ${service}`, namespace && `namespace ${namespace}`].filter(Boolean).join(", ");
   const width = Math.max(...checks.map(({ id }) => nameOf(id).length));
   const lineOf = ({ id, state, seen, fix }: Finding) => [

@@ -2,7 +2,7 @@ import { Problem, reasonOf } from "../../base/errors.ts";
 import { pause } from "../../base/pause.ts";
 import type { KubeClient } from "../../kube/mod.ts";
 import { type GateReport, gateReports } from "../gate_reports.ts";
-import type { Check } from "../step.ts";
+import { type Check, notLookedAt } from "../step.ts";
 
 export interface RoutedOptions {
   /** Of the gate. */
@@ -32,13 +32,13 @@ export function routed(kube: KubeClient, { namespace, routes, timeoutMs, everyMs
         let missing: string | undefined;
         try {
           const reports = await gateReports(kube, namespace, signal);
-          if (typeof reports === "string") return `not looked at: ${reports}`;
+          if (typeof reports === "string") return notLookedAt(reports);
           missing = missingRoute(reports, routes);
           if (!missing) return `${reports.length === 1 ? "1 replica has" : `all ${reports.length} replicas have`} them`;
           failures = 0;
         } catch (error) {
           signal.throwIfAborted();
-          if (++failures === TRIES) return `not looked at: ${reasonOf(error)}`;
+          if (++failures === TRIES) return notLookedAt(reasonOf(error));
           missing = undefined;
         }
         const now = performance.now();
