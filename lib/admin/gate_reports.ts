@@ -5,19 +5,30 @@ import { type KubeClient, type KubeObject, listAll, pathOf, RESOURCES } from "..
 import * as v from "valibot";
 
 /** What a replica of the gate says at `/debug/routes`, as far as it is looked at. */
-const Report = v.object({
-  routes: v.array(v.object({ kind: v.string(), service: v.string(), to: v.string(), open: v.number() })),
+export const GateReport = v.object({
+  /** Why it takes no streams; `null` where it does. */
+  notReady: v.nullable(v.string()),
+  routes: v.array(
+    v.object({
+      kind: v.string(),
+      service: v.string(),
+      names: v.array(v.string()),
+      to: v.string(),
+      open: v.number(),
+    }),
+  ),
   problems: v.array(v.object({ object: v.string(), problem: v.string() })),
 });
-export type GateReport = v.InferOutput<typeof Report>;
+export type GateReport = v.InferOutput<typeof GateReport>;
 
 const Status = v.object({
   conditions: v.array(v.looseObject({ type: v.string(), status: v.string() })),
 });
 
-/** Labels and port of manifests/hgate. */
-const SELECTOR = "app=hgate";
-const HTTP_PORT = 8_080;
+/** Of the gate's pods, as manifests/hgate has them. */
+export const GATE_PODS = "app=hgate";
+/** Of their status. */
+export const GATE_STATUS_PORT = 8_080;
 
 /**
  * What all replicas that are ready say, asked through the API server.
@@ -30,10 +41,10 @@ export async function gateReports(
   signal?: AbortSignal,
 ): Promise<GateReport[] | string> {
   try {
-    const { items } = await listAll(kube, { resource: RESOURCES.Pod, namespace, labelSelector: SELECTOR }, { signal });
+    const { items } = await listAll(kube, { resource: RESOURCES.Pod, namespace, labelSelector: GATE_PODS }, { signal });
     const ready = items.filter(isReady);
     if (ready.length === 0) return `no pod of the gate is ready in ${namespace}`;
-    return await Promise.all(ready.map(({ metadata: { name } }) => reportOf(kube, namespace, name, signal)));
+    return await Promise.all(ready.map(({ metadata: { name } }) => gateReport(kube, namespace, name, signal)));
   } catch (error) {
     const isRefused = error instanceof HttpError && (error.status === 403 || error.status === 404);
     if (isRefused) return reasonOf(error);
@@ -41,16 +52,19 @@ export async function gateReports(
   }
 }
 
-async function reportOf(
+/** What one replica says: https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls */
+export async function gateReport(
   kube: KubeClient,
   namespace: string,
   pod: string,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<GateReport> {
   const what = `ask pod ${namespace}/${pod} for its routes through ${kube.access.origin}`;
-  const path = `${pathOf(RESOURCES.Pod, namespace, pod)}:${HTTP_PORT}/proxy/debug/routes`;
-  const { text } = await kube.request(path, { what, tries: 2, ...(signal ? { signal } : {}) });
-  return parseAs(Report, text, what);
+  const path = `${pathOf(RESOURCES.Pod, namespace, pod)}:${GATE_STATUS_PORT}/proxy/debug/routes`;
+  const fix = (status: number) =>
+    status === 403 ? `kubectl -n ${namespace} exec deployment/hgate -c hgate -- hgate routes` : undefined;
+  const { text } = await kube.request(path, { what, tries: 2, fix, ...(signal ? { signal } : {}) });
+  return parseAs(GateReport, text, what);
 }
 
 function isReady(pod: KubeObject): boolean {

@@ -1,4 +1,4 @@
-import { HttpError } from "../base/http.ts";
+import { unlessMissing } from "../base/unless_missing.ts";
 import { googleCall, type GoogleRest, pathOf } from "./rest.ts";
 import { type RunWait, untilDone } from "./run_operation.ts";
 import { RunOperation, RunResource, RunRevision } from "./run_resource.ts";
@@ -78,7 +78,7 @@ export function runServiceStore(place: RunPlace, rest: GoogleRest): RunServiceSt
     place,
     of,
     read: (signal) =>
-      unlessGone(googleCall(RunResource, {
+      unlessMissing(googleCall(RunResource, {
         ...common,
         what: `read ${of} of project ${project}`,
         path,
@@ -95,10 +95,10 @@ export function runServiceStore(place: RunPlace, rest: GoogleRest): RunServiceSt
     async remove(etag, wait) {
       const query = etag ? `?etag=${encodeURIComponent(etag)}` : "";
       const call = { method: "DELETE" as const, path: `${path}${query}`, permission: "run.services.delete" };
-      await unlessGone(write(`delete ${of} of project ${project}`, call, wait));
+      await unlessMissing(write(`delete ${of} of project ${project}`, call, wait));
     },
     revision: (name, signal) =>
-      unlessGone(googleCall(RunRevision, {
+      unlessMissing(googleCall(RunRevision, {
         ...common,
         what: `read revision ${name} of ${of}`,
         path: `${path}/revisions/${encodeURIComponent(name)}`,
@@ -106,15 +106,6 @@ export function runServiceStore(place: RunPlace, rest: GoogleRest): RunServiceSt
         signal,
       }, rest)),
   };
-}
-
-async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
-  try {
-    return await call;
-  } catch (error) {
-    if (error instanceof HttpError && error.status === 404) return undefined;
-    throw error;
-  }
 }
 
 /** What to do where Cloud Run refuses a change: https://cloud.google.com/run/docs/troubleshooting. */

@@ -1,5 +1,6 @@
 import { HttpError } from "../base/http.ts";
 import { Problem } from "../base/errors.ts";
+import { unlessMissing } from "../base/unless_missing.ts";
 import { pause } from "../base/pause.ts";
 import { googleCall, type GoogleRest, pathOf } from "./rest.ts";
 import * as v from "valibot";
@@ -63,18 +64,14 @@ export function serviceAccounts(project: string, rest: GoogleRest, clock: Propag
   const parent = `v1/${pathOf("projects", project, "serviceAccounts")}`;
   const shared = { api: "iam.googleapis.com", project };
   const get: ServiceAccounts["get"] = async (email, signal) => {
-    try {
-      return await googleCall(ServiceAccount, {
-        ...shared,
-        what: `read service account ${email}`,
-        path: `${parent}/${pathOf(email)}`,
-        permission: "iam.serviceAccounts.get",
-        signal,
-      }, rest);
-    } catch (error) {
-      if (error instanceof HttpError && error.status === 404) return undefined;
-      throw error;
-    }
+    const reading = googleCall(ServiceAccount, {
+      ...shared,
+      what: `read service account ${email}`,
+      path: `${parent}/${pathOf(email)}`,
+      permission: "iam.serviceAccounts.get",
+      signal,
+    }, rest);
+    return await unlessMissing(reading);
   };
   return {
     get,
@@ -101,18 +98,15 @@ export function serviceAccounts(project: string, rest: GoogleRest, clock: Propag
       return await propagated(what, async () => await get(email, signal), { ...clock, signal });
     },
     async delete(email, signal) {
-      try {
-        await googleCall(v.unknown(), {
-          ...shared,
-          what: `delete service account ${email}`,
-          path: `${parent}/${pathOf(email)}`,
-          method: "DELETE",
-          permission: "iam.serviceAccounts.delete",
-          signal,
-        }, rest);
-      } catch (error) {
-        if (!(error instanceof HttpError && error.status === 404)) throw error;
-      }
+      const deleting = googleCall(v.unknown(), {
+        ...shared,
+        what: `delete service account ${email}`,
+        path: `${parent}/${pathOf(email)}`,
+        method: "DELETE",
+        permission: "iam.serviceAccounts.delete",
+        signal,
+      }, rest);
+      await unlessMissing(deleting);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { HttpError } from "../base/http.ts";
 import { Problem } from "../base/errors.ts";
+import { unlessMissing } from "../base/unless_missing.ts";
 import { parseAs } from "../base/json.ts";
 import type { KubeClient } from "./client.ts";
 import {
@@ -94,17 +95,13 @@ export async function get(
   signal?: AbortSignal,
 ): Promise<KubeObject | undefined> {
   const what = `read ${resource.kind} ${namespace ? `${namespace}/` : ""}${name} on ${kube.access.origin}`;
-  try {
-    const { text } = await kube.request(pathOf(resource, namespace, name), {
-      what,
-      fix: fixForRefusal,
-      ...(signal ? { signal } : {}),
-    });
-    return asObject(resource, parseAs(AnyObject, text, what));
-  } catch (error) {
-    if (error instanceof HttpError && error.status === 404) return undefined;
-    throw error;
-  }
+  const reading = kube.request(pathOf(resource, namespace, name), {
+    what,
+    fix: fixForRefusal,
+    ...(signal ? { signal } : {}),
+  });
+  const answer = await unlessMissing(reading);
+  return answer && asObject(resource, parseAs(AnyObject, answer.text, what));
 }
 
 /**

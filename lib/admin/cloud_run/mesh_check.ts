@@ -3,6 +3,7 @@ import { HttpError } from "../../base/http.ts";
 import { pause } from "../../base/pause.ts";
 import { apply, get, type KubeClient, type KubeObject, listAll, remove, RESOURCES } from "../../kube/mod.ts";
 import { isHttp, MANAGED_BY, MANAGED_BY_US, type ServicePort } from "../../registration/mod.ts";
+import { GATE_PODS } from "../gate_reports.ts";
 import { type Check, notLookedAt } from "../step.ts";
 import * as v from "valibot";
 
@@ -70,7 +71,7 @@ export function meshAnswers(kube: KubeClient, options: MeshCheckOptions): Check 
 
 async function gateImage(kube: KubeClient, namespace: string, signal: AbortSignal): Promise<string | undefined> {
   try {
-    const { items } = await listAll(kube, { resource: RESOURCES.Pod, namespace, labelSelector: "app=hgate" }, {
+    const { items } = await listAll(kube, { resource: RESOURCES.Pod, namespace, labelSelector: GATE_PODS }, {
       signal,
     });
     const specs = items.map((pod) => v.safeParse(PodSpec, pod["spec"])).filter(({ success }) => success);

@@ -1,6 +1,7 @@
 import type { KubeClient, KubeObject } from "../../kube/mod.ts";
 import type { Policy, RunService } from "../../gcp/mod.ts";
 import type { Settings } from "../../settings/mod.ts";
+import type { GateReport } from "../gate_reports.ts";
 import type { ReviewedRight } from "./access_review.ts";
 import type { TlsLook } from "./tls_look.ts";
 import type { TcpLook } from "./tcp_look.ts";
@@ -68,7 +69,7 @@ export interface Facts {
   externalPort: TcpLook;
   /** 8080 of the external address. */
   statusPort: TcpLook;
-  gateReports: readonly GateReport[];
+  gateReports: readonly PodReport[];
   gateAccount: GateAccount;
   gateAccountPolicy: Policy;
   names: readonly LookedUp[];
@@ -97,12 +98,9 @@ export interface MeshEnvCopies {
   refused: readonly ("own" | "system")[];
 }
 
-/** What a replica of the gate says at /debug/routes. */
-export interface GateReport {
+/** What a replica of the gate says of itself. */
+export interface PodReport extends GateReport {
   pod: string;
-  notReady: string | null;
-  routes: readonly { kind: string; service: string; names: readonly string[]; to: string }[];
-  problems: readonly { object: string; problem: string }[];
 }
 
 /** The Google account that the gate's ID tokens are of. */

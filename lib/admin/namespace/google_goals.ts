@@ -1,4 +1,4 @@
-import { editPolicy, grant, hasMember, type PolicyStore, type ServiceAccounts, withoutMember } from "../../gcp/mod.ts";
+import type { PolicyStore, ServiceAccounts } from "../../gcp/mod.ts";
 import type { Goal } from "../step.ts";
 import type { GoogleSide } from "./settings.ts";
 
@@ -49,40 +49,4 @@ export function accountGone({ accounts }: GoogleApis, email: string, namespace: 
       return { action: "delete", differences: [], apply: async (signal) => await accounts.delete(email, signal) };
     },
   };
-}
-
-/** The account has the role in the project. */
-export function roleGranted({ policy }: GoogleApis, email: string): Goal {
-  const member = memberOf(email);
-  return {
-    subject: subjectOf(policy, email),
-    async plan(signal) {
-      if (hasMember(await policy.read(signal), VIEWER, member)) return undefined;
-      return {
-        action: "create",
-        differences: [{ path: `bindings[${VIEWER}].members`, to: member }],
-        apply: async (signal) => await grant(policy, VIEWER, member, { signal }),
-      };
-    },
-  };
-}
-
-/** The account has the role no longer, unless by a binding with a condition, which a person made. */
-export function roleTakenBack({ policy }: GoogleApis, email: string): Goal {
-  const member = memberOf(email);
-  return {
-    subject: subjectOf(policy, email),
-    async plan(signal) {
-      if (!hasMember(await policy.read(signal), VIEWER, member)) return undefined;
-      return {
-        action: "delete",
-        differences: [{ path: `bindings[${VIEWER}].members`, from: member }],
-        apply: async (signal) => await editPolicy(policy, (policy) => withoutMember(policy, VIEWER, member), signal),
-      };
-    },
-  };
-}
-
-function subjectOf({ of }: PolicyStore, email: string): string {
-  return `IAM binding of ${VIEWER} to ${email} in ${of}`;
 }

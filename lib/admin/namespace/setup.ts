@@ -1,8 +1,9 @@
 import { Problem } from "../../base/errors.ts";
 import { get, type KubeClient, RESOURCES } from "../../kube/mod.ts";
+import { bound } from "../iam_binding.ts";
 import { kubeObject } from "../kube_goals.ts";
 import type { Plan } from "../step.ts";
-import { accountMade, type GoogleApis, memberOf, roleGranted, VIEWER } from "./google_goals.ts";
+import { accountMade, type GoogleApis, memberOf, VIEWER } from "./google_goals.ts";
 import { namespaceObject } from "./labels.ts";
 import { isGoing, serviceAccountMade } from "./namespace_goals.ts";
 import { namespaceObjects, ROOT_NAMESPACE, serviceAccountObject } from "./objects.ts";
@@ -56,7 +57,7 @@ export async function setUpNamespace(
       ...(google && apis ? [accountMade(apis, google, namespace)] : []),
       ...(needsAccountObject ? [serviceAccountMade(kube, serviceAccountObject(settings))] : []),
       ...namespaceObjects(settings, { hasRootNamespace }).map((object) => kubeObject(kube, object)),
-      ...(google?.grants && apis ? [roleGranted(apis, google.email)] : []),
+      ...(google?.grants && apis ? [bound(apis.policy, VIEWER, memberOf(google.email))] : []),
     ],
     warnings: [
       ...warnings,

@@ -1,9 +1,10 @@
 import { Problem } from "../../base/errors.ts";
 import { get, type KubeClient, RESOURCES } from "../../kube/mod.ts";
+import { unbound } from "../iam_binding.ts";
 import { isOurs, kubeObjectGone } from "../kube_goals.ts";
 import type { Goal, Plan } from "../step.ts";
 import { accountUses, type ServicesOf } from "./account_uses.ts";
-import { accountGone, type GoogleApis, markerOf, roleTakenBack } from "./google_goals.ts";
+import { accountGone, type GoogleApis, markerOf, memberOf, VIEWER } from "./google_goals.ts";
 import { usesOf } from "./in_use.ts";
 import { namespaceGone } from "./namespace_goals.ts";
 import { namespaceObjects, serviceAccountObject } from "./objects.ts";
@@ -82,7 +83,7 @@ function recordedSteps(
     ...namespaceObjects(settings, { hasRootNamespace: true }),
   ];
   return [
-    ...(google?.isRoleGranted && apis ? [roleTakenBack(apis, google.email)] : []),
+    ...(google?.isRoleGranted && apis ? [unbound(apis.policy, VIEWER, memberOf(google.email))] : []),
     ...objects.toReversed().map((object) => kubeObjectGone(kube, object)),
     ...(google?.isAccountMade && apis ? [accountGone(apis, google.email, namespace)] : []),
     kubeObjectGone(kube, { kind: "ConfigMap", metadata: { name: RECORD, namespace } }),

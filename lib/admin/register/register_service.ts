@@ -1,5 +1,5 @@
 import { Problem } from "../../base/errors.ts";
-import { type GoogleRest, type RunService, runServicePolicy } from "../../gcp/mod.ts";
+import { type GoogleRest, RUN_INVOKER, type RunService, runServicePolicy } from "../../gcp/mod.ts";
 import { annotation, get, type KubeClient, type KubeObject, label, nameOf, RESOURCES } from "../../kube/mod.ts";
 import {
   AUDIENCE_ANNOTATION,
@@ -14,11 +14,12 @@ import {
 } from "../../registration/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { gateAddress } from "../gate_address.ts";
+import { bound, unbound } from "../iam_binding.ts";
 import { kubeObject, kubeObjectGone } from "../kube_goals.ts";
 import type { Plan, Step } from "../step.ts";
 import { type Desired, desiredOf, type Found, type FoundRegion } from "./desired.ts";
 import { findInvokers, namespaceObject, runRest, runServices } from "./find.ts";
-import { type Grant, grantsText, invoker, invokerGone, readGrants } from "./grants.ts";
+import { type Grant, grantsText, readGrants } from "./grants.ts";
 import { type InvokerPlan, invokerPlan } from "./invokers.ts";
 import { ownObject, ownObjects } from "./own_objects.ts";
 import { readUrls, type RegionShare } from "./regions.ts";
@@ -169,10 +170,10 @@ function stepsOf(
   };
   const steps = [
     service(granting.remembered),
-    ...granting.give.map(({ cloudRun, member }) => invoker(runServicePolicy(cloudRun, rest), member)),
+    ...granting.give.map(({ cloudRun, member }) => bound(runServicePolicy(cloudRun, rest), RUN_INVOKER, member)),
     ...made,
     ...stale.map((object) => kubeObjectGone(kube, object)),
-    ...takeBack.map(({ cloudRun, member }) => invokerGone(runServicePolicy(cloudRun, rest), member)),
+    ...takeBack.map(({ cloudRun, member }) => unbound(runServicePolicy(cloudRun, rest), RUN_INVOKER, member)),
     ...(granting.takeBack.length > 0 ? [service(granting.kept)] : []),
   ];
   return { steps, workload };

@@ -1,5 +1,5 @@
 import { Problem, reasonOf, UsageError } from "../../base/errors.ts";
-import { type GoogleRest, runServicePolicy } from "../../gcp/mod.ts";
+import { type GoogleRest, RUN_INVOKER, runServicePolicy } from "../../gcp/mod.ts";
 import {
   annotation,
   get,
@@ -20,10 +20,11 @@ import {
 } from "../../registration/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { gateReports } from "../gate_reports.ts";
+import { unbound } from "../iam_binding.ts";
 import { isOurs, kubeObjectGone } from "../kube_goals.ts";
 import type { Goal, Plan } from "../step.ts";
 import { runRest } from "./find.ts";
-import { invokerGone, readGrants } from "./grants.ts";
+import { readGrants } from "./grants.ts";
 import { ownObjects } from "./own_objects.ts";
 import { releaseFix } from "./standing.ts";
 import { takeable } from "./take_back.ts";
@@ -97,7 +98,9 @@ export async function unregisterService(
 }
 
 function takeBack(grants: ReturnType<typeof readGrants>, rest: GoogleRest | undefined): Goal[] {
-  return rest ? grants.map(({ cloudRun, member }) => invokerGone(runServicePolicy(cloudRun, rest), member)) : [];
+  return rest
+    ? grants.map(({ cloudRun, member }) => unbound(runServicePolicy(cloudRun, rest), RUN_INVOKER, member))
+    : [];
 }
 
 /** What the gate made for somebody who still asks it to would be made again. */

@@ -2,33 +2,24 @@ import { Problem } from "../../../base/errors.ts";
 import { request } from "../../../base/http.ts";
 import { parseAs } from "../../../base/json.ts";
 import { googleCall, pathOf, Policy, POLICY_VERSION } from "../../../gcp/mod.ts";
-import { get, type KubeClient, type KubeObject, listAll, loadBalancerAddress, RESOURCES } from "../../../kube/mod.ts";
+import { get, type KubeObject, listAll, loadBalancerAddress, RESOURCES } from "../../../kube/mod.ts";
 import { GATE_NAMESPACE } from "../../../registration/mod.ts";
-import type { GateReport } from "../facts.ts";
+import { GATE_PODS, GATE_STATUS_PORT, GateReport, gateReport } from "../../gate_reports.ts";
 import { source } from "../source.ts";
 import { listAt, textAt } from "../spec.ts";
 import { lookAtPort } from "../tcp_look.ts";
 import { restOf, TRIES } from "./google.ts";
 import { DEPLOYMENT } from "./mesh.ts";
-import * as v from "valibot";
 
 const GATE = "hgate";
 const INTERNAL = "internal-hgate";
 const TUNNEL_PORT = 15_442;
 const ISTIOD_PORT = 15_012;
-const STATUS_PORT = 8_080;
 /** More replicas say nothing more. */
 const MOST_PODS = 5;
 /** Variables by which the gate has credentials without Workload Identity. */
 const CREDENTIALS = ["GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"];
 const ACCOUNT = "iam.gke.io/gcp-service-account";
-
-/** What {@link import("../../../gate/mod.ts")} serves at /debug/routes. */
-const Report = v.object({
-  notReady: v.nullable(v.string()),
-  routes: v.array(v.object({ kind: v.string(), service: v.string(), names: v.array(v.string()), to: v.string() })),
-  problems: v.array(v.object({ object: v.string(), problem: v.string() })),
-});
 
 export const gateDeployment = source<"gateDeployment", "cluster" | "version">({
   label: "the gate's Deployment",
@@ -50,7 +41,7 @@ export const gateServices = source<"gateServices", "cluster" | "version">({
 export const tunnelPort = portOf("internal", TUNNEL_PORT);
 export const gateIstiodPort = portOf("internal", ISTIOD_PORT);
 export const externalPort = portOf("external", ISTIOD_PORT);
-export const statusPort = portOf("external", STATUS_PORT);
+export const statusPort = portOf("external", GATE_STATUS_PORT);
 
 function portOf(side: "internal" | "external", port: number) {
   return source<"tunnelPort" | "gateIstiodPort" | "externalPort" | "statusPort", "gateServices">({
@@ -74,26 +65,20 @@ export const gateReports = source<"gateReports", "cluster" | "version">({
       const what = "ask this gate for its routes";
       return [{
         pod: "this pod",
-        ...parseAs(Report, (await request(url, { what, fetch, signal, tries: 1 })).text, what),
+        ...parseAs(GateReport, (await request(url, { what, fetch, signal, tries: 1 })).text, what),
       }];
     }
-    const selection = { resource: RESOURCES.Pod, namespace: GATE_NAMESPACE, labelSelector: `app=${GATE}` };
+    const selection = { resource: RESOURCES.Pod, namespace: GATE_NAMESPACE, labelSelector: GATE_PODS };
     const { items } = await listAll(kube, selection, { signal });
     const isGoing = (pod: KubeObject) => textAt(pod, "metadata", "deletionTimestamp") !== undefined;
     const running = items.filter((pod) => textAt(pod, "status", "phase") === "Running" && !isGoing(pod))
       .slice(0, MOST_PODS);
-    return await Promise.all(running.map(({ metadata: { name } }) => reportOf(kube, name, signal)));
+    return await Promise.all(running.map(async ({ metadata: { name } }) => ({
+      pod: name,
+      ...await gateReport(kube, GATE_NAMESPACE, name, signal),
+    })));
   },
 });
-
-/** https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls */
-async function reportOf(kube: KubeClient, pod: string, signal: AbortSignal): Promise<GateReport> {
-  const what = `ask the gate's pod ${pod} for its routes by ${kube.access.origin}`;
-  const path = `/api/v1/namespaces/${GATE_NAMESPACE}/pods/${encodeURIComponent(pod)}:${STATUS_PORT}/proxy/debug/routes`;
-  const fix = (status: number) =>
-    status === 403 ? `kubectl -n ${GATE_NAMESPACE} exec deployment/${GATE} -c ${GATE} -- hgate routes` : undefined;
-  return { pod, ...parseAs(Report, (await kube.request(path, { what, signal, tries: 2, fix })).text, what) };
-}
 
 export const gateAccount = source<"gateAccount", "cluster" | "version", "gateDeployment" | "meshEnv" | "project">({
   label: "the gate's account",

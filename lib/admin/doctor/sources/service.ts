@@ -1,4 +1,4 @@
-import { HttpError } from "../../../base/http.ts";
+import { unlessMissing } from "../../../base/unless_missing.ts";
 import { cloudRun, runServicePolicy } from "../../../gcp/mod.ts";
 import { annotation, get, type KubeClient, type KubeObject, label, listAll, RESOURCES } from "../../../kube/mod.ts";
 import { parseServiceName, PART_OF, REGISTERED, SERVICE_ANNOTATION } from "../../../registration/mod.ts";
@@ -9,14 +9,10 @@ export const run = source<"run", "token" | "project" | "region">({
   label: "the Cloud Run service",
   isOfService: true,
   needs: ["token", "project", "region"],
-  async look({ project, region }, outside, signal) {
-    try {
-      return await cloudRun(await restOf(outside, "run")).service(project, region, outside.service!, signal);
-    } catch (error) {
-      if (error instanceof HttpError && error.status === 404) return undefined;
-      throw error;
-    }
-  },
+  look: async ({ project, region }, outside, signal) =>
+    await unlessMissing(
+      cloudRun(await restOf(outside, "run")).service(project, region, outside.service!, signal),
+    ),
 });
 
 export const runPolicy = source<"runPolicy", "token" | "project" | "region">({
