@@ -1,4 +1,4 @@
-/** The real gcloud against the emulated IAM, Resource Manager and Service Usage: they are no mirror of this project's own mistakes. */
+/** The real gcloud against the emulated IAM, Resource Manager, Service Usage and GKE: they are no mirror of this project's own mistakes. */
 import assert from "node:assert/strict";
 import { VIEWER } from "../../lib/admin/namespace/google_goals.ts";
 import { command as setup } from "../../cmd/setup_namespace.ts";
@@ -53,12 +53,13 @@ Deno.test({
     const bind = ["projects", "add-iam-policy-binding", PROJECT, "--member", member, "--role"];
     await json(world, ...bind, "roles/browser", "--condition", condition);
     await json(world, ...bind, VIEWER, "--condition", "None");
-    const [again, seen, ours, policy, services] = await Promise.all([
+    const [again, seen, ours, policy, services, clusters] = await Promise.all([
       gcloud(world, ...create),
       json(world, "iam", "service-accounts", "describe", email),
       json(world, "iam", "service-accounts", "describe", own),
       json(world, "projects", "get-iam-policy", PROJECT),
       json(world, "services", "list", "--enabled"),
+      json(world, "container", "clusters", "list"),
     ]);
     assert.match(again.stderr, /Service account by-gcloud already exists within project projects\/demo-project/);
     assert.deepEqual([seen.email, seen.description], [email, "made by gcloud"]);
@@ -68,6 +69,10 @@ Deno.test({
     const viewer = bindings.find(({ role }) => role === VIEWER)!;
     assert.deepEqual(viewer.members.toSorted(), [member, `serviceAccount:${own}`]);
     assert.equal(bindings.find(({ role }) => role === "roles/browser")!.condition!.title, "until 2040");
+    assert.deepEqual(
+      clusters.map(({ name, status }: { name: string; status: string }) => [name, status]),
+      world.gke.state.clusters.map(({ name }) => [name, "RUNNING"]),
+    );
     assert(services.some(({ config }: { config: { name: string } }) => config.name === "run.googleapis.com"));
   },
 });
