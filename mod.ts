@@ -12,3 +12,6 @@ export { krunTunnel, type TunnelEnd, type TunnelEngine, type TunnelOptions, tunn
 export { type App, appEnvironment, startApp, waitForApp } from "./lib/app/mod.ts";
 export { Problem, UsageError } from "./lib/base/errors.ts";
 export { VERSION } from "./lib/base/version.ts";
+/** Registering services, and the administrator's plans. */
+export { type Registration, registrationObjects } from "./lib/registration/mod.ts";
+export { type Change, type Check, type Goal, type Outcome, type Plan, runPlan, type Witness } from "./lib/admin/mod.ts";
