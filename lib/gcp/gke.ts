@@ -1,6 +1,7 @@
 import { type Fetch, request } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import type { GoogleCredentials } from "./credentials.ts";
+import { headersFor, memberHint } from "./refusal.ts";
 import * as v from "valibot";
 
 const optionalText = v.optional(v.string());
@@ -70,21 +71,28 @@ async function get(path: string, what: string, project: string, options: GkeOpti
   const url = new URL(path, options.endpoint ?? "https://container.googleapis.com/").href;
   const { text } = await request(url, {
     what,
-    headers: { authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}` },
+    headers: await headersFor(options.credentials, project),
     fetch: options.fetch,
     onRetry: options.onRetry,
-    fix: (status, answer) => fixFor(status, answer, project, options.account ?? "ACCOUNT"),
+    fix: (status, answer) => fixFor(status, answer, project, options),
   });
   return [text, `${what} (GET ${url})`];
 }
 
-function fixFor(status: number, answer: string, project: string, account: string): string | undefined {
+function fixFor(
+  status: number,
+  answer: string,
+  project: string,
+  { credentials, account }: GkeOptions,
+): string | undefined {
   if (status === 403 && /SERVICE_DISABLED|has not been used|is disabled/.test(answer)) {
     return `gcloud services enable container.googleapis.com --project ${project}`;
   }
   if (status === 403) {
     return `the account lacks container.clusters.list and get; grant them: gcloud projects add-iam-policy-binding ${project} ` +
-      `--member serviceAccount:${account} --role roles/container.clusterViewer`;
+      `--member ${
+        account ? `serviceAccount:${account}` : memberHint(credentials)
+      } --role roles/container.clusterViewer`;
   }
   if (status === 401) return "the access token was refused: check the account's credentials and the machine's clock";
   if (status === 404) return "check PROJECT_ID, CLUSTER_LOCATION and CLUSTER_NAME";

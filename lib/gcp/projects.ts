@@ -1,6 +1,7 @@
 import { type Fetch, request } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import type { GoogleCredentials } from "./credentials.ts";
+import { headersFor } from "./refusal.ts";
 import { googleCall, type GoogleRest, pathOf } from "./rest.ts";
 import * as v from "valibot";
 
@@ -31,7 +32,7 @@ export async function projectLabels(
   const what = `read the labels of project ${project}`;
   const { text } = await request(url, {
     what,
-    headers: { authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}` },
+    headers: await headersFor(options.credentials, project),
     tries: 2,
     fetch: options.fetch,
     fix: (status) =>

@@ -1,6 +1,7 @@
 import { type Fetch, request } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import type { GoogleCredentials } from "./credentials.ts";
+import { headersFor, refusalFix } from "./refusal.ts";
 import type * as v from "valibot";
 
 /** One of Google's REST APIs and who asks it. */
@@ -23,7 +24,7 @@ export interface GoogleCall {
   /** @default {"GET"} */
   method?: "GET" | "POST" | "PATCH" | "DELETE";
   json?: unknown;
-  /** What the caller needs, for a 403: `iam.serviceAccounts.create`, which role has it is said by Google's own page. */
+  /** What the caller needs, for a 403: `iam.serviceAccounts.create`. */
   permission: string;
   /** Of each try. @default {15000} */
   timeoutMs?: number;
@@ -61,26 +62,8 @@ export async function googleCall<S extends v.GenericSchema>(
     tries,
     timeoutMs,
     fetch,
-    headers: {
-      authorization: `Bearer ${(await credentials.accessToken()).reveal()}`,
-      // A person's credentials belong to no project of their own: https://cloud.google.com/docs/quotas/set-quota-project
-      ...(credentials.isPersonal ? { "x-goog-user-project": project } : {}),
-    },
-    fix: (status, answer) => call.fix?.(status, answer) ?? fixFor(status, answer, call),
+    headers: await headersFor(credentials, project),
+    fix: (status, answer) => call.fix?.(status, answer) ?? refusalFix(status, answer, { ...call, credentials }),
   });
   return parseAs(schema, text, `${what} (${method} ${url.split("?")[0]})`);
-}
-
-function fixFor(status: number, answer: string, { api, project, permission }: GoogleCall): string | undefined {
-  if (status === 403 && /SERVICE_DISABLED|has not been used|is disabled/.test(answer)) {
-    return `gcloud services enable ${api} --project ${project}`;
-  }
-  if (status === 403 && /USER_PROJECT_DENIED/.test(answer)) {
-    return `grant the account serviceusage.services.use in project ${project}: roles/serviceusage.serviceUsageConsumer holds it`;
-  }
-  if (status === 403) return `grant the account ${permission} in project ${project}, by a role that holds it`;
-  if (status === 401) {
-    return "the access token was refused: gcloud auth application-default login, and check the machine's clock";
-  }
-  return undefined;
 }

@@ -2,6 +2,7 @@ import { Problem } from "../base/errors.ts";
 import { type Fetch, request } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import type { GoogleCredentials } from "./credentials.ts";
+import { headersFor, refusalFix } from "./refusal.ts";
 import * as v from "valibot";
 
 const optionalText = v.optional(v.string());
@@ -178,14 +179,10 @@ async function get(
   const url = new URL(path, options.endpoint || "https://run.googleapis.com/").href;
   const { text } = await request(url, {
     what,
-    headers: {
-      authorization: `Bearer ${(await options.credentials.accessToken()).reveal()}`,
-      // As in googleCall: a person's credentials belong to no project of their own.
-      ...(options.credentials.isPersonal ? { "x-goog-user-project": of.project } : {}),
-    },
+    headers: await headersFor(options.credentials, of.project),
     fetch: options.fetch,
     signal,
-    fix: (status, answer) => fixFor(status, answer, of),
+    fix: (status, answer) => fixFor(status, answer, of, options.credentials),
   });
   return [text, `${what} (GET ${url.split("?")[0]})`];
 }
@@ -194,21 +191,13 @@ function fixFor(
   status: number,
   answer: string,
   { project, region, name }: { project: string; region: string; name?: string },
+  credentials: GoogleCredentials,
 ): string | undefined {
-  if (status === 403 && /SERVICE_DISABLED|has not been used|is disabled/.test(answer)) {
-    return `gcloud services enable run.googleapis.com --project ${project}`;
-  }
-  if (status === 403) {
-    return `grant ${
-      name ? "run.services.get" : "run.services.list"
-    }: gcloud projects add-iam-policy-binding ${project} ` +
-      "--member serviceAccount:ACCOUNT --role roles/run.viewer";
-  }
   if (status === 404) {
     return name
       ? `check the name and the region: gcloud run services list --project ${project}`
       : `check the region: gcloud run regions list --project ${project}; got ${region}`;
   }
-  if (status === 401) return "the access token was refused: check the account's credentials and the machine's clock";
-  return undefined;
+  const permission = `run.services.${name ? "get" : "list"}`;
+  return refusalFix(status, answer, { credentials, api: "run.googleapis.com", project, permission });
 }

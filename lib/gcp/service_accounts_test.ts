@@ -107,7 +107,7 @@ Deno.test("service accounts: what is missing is named", async () => {
     for (const permission of ["iam.serviceAccounts.get", "iam.serviceAccounts.create", "iam.serviceAccounts.delete"]) {
       iam.deniedPermissions.add(permission);
     }
-    const got = new RegExp("do: grant the account iam\\.serviceAccounts\\.get in project p");
+    const got = new RegExp("do: grant iam\\.serviceAccounts\\.get: gcloud projects add-iam-policy-binding p ");
     await assert.rejects(accounts.get(EMAIL), got);
     await assert.rejects(accounts.create(SHOP), /iam\.serviceAccounts\.create/);
     await assert.rejects(accounts.delete(EMAIL), /iam\.serviceAccounts\.delete/);
@@ -118,7 +118,10 @@ Deno.test("service accounts: what is missing is named", async () => {
 Deno.test("a person's credentials charge the project, and say what that needs", async () => {
   await withScene(async ({ accounts, iam }) => {
     iam.deniedPermissions.add("serviceusage.services.use");
-    await assert.rejects(accounts.get(EMAIL), /do: grant the account serviceusage\.services\.use in project p/);
+    await assert.rejects(
+      accounts.get(EMAIL),
+      /do: grant serviceusage\.services\.use: gcloud projects add-iam-policy-binding p --member user:YOU --role roles\/serviceusage\.serviceUsageConsumer/,
+    );
   }, true);
 });
 
