@@ -9,7 +9,7 @@ export const command: AdminCommand = {
   summary: ADMIN_NAMES["register-service"],
   words: ["NAME"],
   flags: {
-    namespace: { type: "string", help: "namespace of the service in the mesh (default)" },
+    namespace: { type: "string", help: "namespace of the service in the mesh (the kubeconfig's, else default)" },
     service: { type: "string", help: "its name in Cloud Run (NAME)" },
     region: {
       type: "string",
@@ -42,12 +42,12 @@ export const command: AdminCommand = {
   more: `Flags are the whole wish: what is left out follows Cloud Run, also where a former run was told otherwise.
   register-service web --namespace shop
   register-service web --namespace shop --region us-central1=75 --region europe-west1=25`,
-  plan(args, context, timing) {
+  async plan(args, context, timing) {
     const [name = ""] = args.words;
-    return registerService(
+    return await registerService(
       {
         name,
-        namespace: args.text("namespace") ?? "default",
+        namespace: args.text("namespace") ?? await context.namespace(),
         service: args.text("service"),
         regions: readRegions(args.all("region")),
         ports: readPorts(args.all("port")),

@@ -4,14 +4,13 @@ import {
   findCredentials,
   type GcloudConfig,
   gcloudDirectory,
-  getCluster,
   type GoogleCredentials,
   type IdTokenSource,
   MetadataServer,
   readGcloudConfig,
 } from "../gcp/mod.ts";
-import { connect, gkeCandidate } from "../cluster/mod.ts";
 import { inClusterAccess, KubeClient, readKubeconfig } from "../kube/mod.ts";
+import { googleCluster } from "./google_cluster.ts";
 
 /** Names of Google's APIs as gcloud's endpoint overrides have them. */
 export type GoogleApiName = "cloudresourcemanager" | "container" | "iam" | "run" | "serviceusage";
@@ -31,13 +30,16 @@ export interface Whereabouts {
 export interface AdminContext extends Disposable {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly fetch: Fetch | undefined;
-  /** `--project`, gcloud's, the credentials' own. @throws {UsageError} none */
+  /** `--project`, PROJECT_ID, GOOGLE_CLOUD_PROJECT, gcloud's core/project. @throws {UsageError} none */
   project(): Promise<string>;
-  /** `--region`, gcloud's. @throws {UsageError} none */
+  /** `--region`, REGION, gcloud's run/region, its compute/region. @throws {UsageError} none */
   region(): Promise<string>;
+  /** Application default credentials. @throws {Problem} none */
   credentials(): Promise<GoogleCredentials & IdTokenSource>;
-  /** `--cluster`, else KUBECONFIG, else `~/.kube/config`, else the pod's own. @throws {Problem} none */
+  /** `--cluster`, else KUBECONFIG, else `~/.kube/config`, else the pod's own, else gcloud's container/cluster. @throws {Problem} none */
   kube(): Promise<KubeClient>;
+  /** Where kubectl would look without `--namespace`: as the context of the kubeconfig has it, or the pod. @default "default" */
+  namespace(): Promise<string>;
   /** The environment's `CLOUDSDK_API_ENDPOINT_OVERRIDES_<NAME>`, else gcloud's; `undefined` for Google's own. */
   endpoint(api: GoogleApiName): Promise<string | undefined>;
 }
@@ -50,14 +52,16 @@ export function adminContext(
   const undo = new DisposableStack();
   const gcloud = once(() => readGcloudConfig(environment));
   const metadata = new MetadataServer({ host: environment["GCE_METADATA_HOST"], fetch });
-  const credentials = once(() =>
-    findCredentials({
+  const credentials = once(async () => {
+    const found = await findCredentials({
       file: environment["GOOGLE_APPLICATION_CREDENTIALS"],
       gcloudDirectory: gcloudDirectory(environment),
       metadata,
       fetch,
-    })
-  );
+    });
+    if (found.origin === metadata.origin && !await isThere(metadata)) throw notSignedIn();
+    return found;
+  });
   const project = once(async () => {
     const said = where.project ?? environment["PROJECT_ID"] ?? environment["GOOGLE_CLOUD_PROJECT"] ??
       (await gcloud()).get("core/project");
@@ -71,37 +75,34 @@ export function adminContext(
     throw nothingSays("Cloud Run's region", await gcloud(), "--region, or: gcloud config set run/region REGION");
   });
   const endpoint = async (api: GoogleApiName) => (await gcloud()).get(`api_endpoint_overrides/${api}`);
-  const gke = async (name: string) => {
-    const location = where.location ?? environment["CLUSTER_LOCATION"] ?? (await gcloud()).get("compute/zone") ??
-      (await gcloud()).get("compute/region");
-    if (!location) throw new UsageError({ tried: `find cluster ${name}`, got: "no location", fix: "--location" });
-    const at = { project: await project(), location, name };
-    const found = await getCluster(at, {
-      credentials: await credentials(),
-      endpoint: await endpoint("container"),
-      fetch,
-    });
-    const candidate = gkeCandidate(found, await credentials(), undefined);
-    const answers = (kube: KubeClient, limits: { signal: AbortSignal; tries: number; timeoutMs: number }) =>
-      kube.request("/version", { what: `reach ${kube.access.origin}`, ...limits });
-    return (await connect([candidate], answers, { budgetMs: 10_000, fetch })).kube;
-  };
+  const gke = async (name: string) =>
+    undo.use(
+      await googleCluster({
+        name,
+        location: where.location ?? environment["CLUSTER_LOCATION"],
+        usual: [(await gcloud()).get("compute/zone"), (await gcloud()).get("compute/region")],
+        project: await project(),
+      }, { credentials: await credentials(), endpoint: await endpoint("container"), fetch }),
+    );
+  const access = once(async () => {
+    const path = environment["KUBECONFIG"] || await kubeconfigAtHome(environment);
+    if (!path) return await inClusterAccess(environment);
+    const googleToken = async () => await (await credentials()).accessToken();
+    return await readKubeconfig(path, { context: where.context, environment, googleToken });
+  });
   const kube = once(async () => {
-    if (where.cluster) return undo.use(await gke(where.cluster));
-    const path = environment["KUBECONFIG"] ?? await kubeconfigAtHome(environment);
-    const pod = path ? undefined : await inClusterAccess(environment);
-    if (pod) return undo.use(new KubeClient(pod.access, { fetch }));
-    if (path) {
-      const googleToken = async () => await (await credentials()).accessToken();
-      const { access } = await readKubeconfig(path, { context: where.context, environment, googleToken });
-      return undo.use(new KubeClient(access, { fetch }));
-    }
+    if (where.cluster) return await gke(where.cluster);
+    const found = await access();
+    if (found) return undo.use(new KubeClient(found.access, { fetch }));
+    const named = (await gcloud()).get("container/cluster");
+    if (named) return await gke(named);
     throw new Problem({
       tried: "find the cluster",
-      got: "no --cluster, no KUBECONFIG, no ~/.kube/config and no pod's account",
-      fix: "--cluster NAME --location LOCATION, or: gcloud container clusters get-credentials NAME",
+      got: "no --cluster, no KUBECONFIG, no ~/.kube/config, no pod's account, and no container/cluster of gcloud's",
+      fix: "--cluster NAME, or: gcloud container clusters get-credentials NAME --location LOCATION",
     });
   });
+  const namespace = async () => (where.cluster ? undefined : (await access())?.namespace) ?? "default";
   return {
     environment,
     fetch,
@@ -109,6 +110,7 @@ export function adminContext(
     region,
     credentials,
     kube,
+    namespace,
     endpoint,
     [Symbol.dispose]: () => undo.dispose(),
   };
@@ -117,6 +119,19 @@ export function adminContext(
 async function kubeconfigAtHome({ HOME }: Readonly<Record<string, string | undefined>>): Promise<string | undefined> {
   const path = HOME ? `${HOME}/.kube/config` : undefined;
   return path && await Deno.stat(path).then(({ isFile }) => isFile, () => false) ? path : undefined;
+}
+
+/** Something answers there as the metadata server does. */
+async function isThere(metadata: MetadataServer): Promise<boolean> {
+  return await metadata.facts().catch(() => undefined) !== undefined;
+}
+
+function notSignedIn(): Problem {
+  return new Problem({
+    tried: "find Google credentials",
+    got: "no GOOGLE_APPLICATION_CREDENTIALS, no application default credentials of gcloud's, and no metadata server",
+    fix: "gcloud auth application-default login (gcloud auth login signs in gcloud alone)",
+  });
 }
 
 function nothingSays(what: string, { origin }: GcloudConfig, fix: string): UsageError {

@@ -58,6 +58,8 @@ export interface RunService {
   port: { number: number; isHttp2: boolean };
   /** Where the app listens behind krun, by that container's PORT_http; missing where nothing is said. */
   appPort?: number;
+  /** Of the mesh, as krun is told by that container's WORKLOAD_NAMESPACE; missing where nothing is said. */
+  namespace?: string;
   /** The account it runs as; `undefined` for the project's default one. */
   serviceAccount: string | undefined;
   /** gVisor (1) or a whole Linux (2); `undefined` where Cloud Run chooses. */
@@ -132,7 +134,9 @@ function serviceOf(service: v.InferOutput<typeof Service>): RunService {
   const { containers = [] } = template;
   const ingress = containers.length === 1 ? containers[0] : containers.find(({ ports }) => ports.length > 0);
   const [port] = ingress?.ports ?? [];
-  const appPort = appPortOf(ingress?.env ?? []);
+  const told = (wanted: string) => ingress?.env.find(({ name }) => name === wanted)?.value;
+  const appPort = portOf(told("PORT_http"));
+  const namespace = told("WORKLOAD_NAMESPACE");
   const concurrency = template.maxInstanceRequestConcurrency;
   return {
     name: service.name,
@@ -144,6 +148,7 @@ function serviceOf(service: v.InferOutput<typeof Service>): RunService {
     isOpen: service.invokerIamDisabled,
     port: { number: port?.containerPort || DEFAULT_PORT, isHttp2: port?.name === "h2c" },
     ...(appPort ? { appPort } : {}),
+    ...(namespace ? { namespace } : {}),
     serviceAccount: template.serviceAccount || undefined,
     generation: GENERATION[template.executionEnvironment ?? ""],
     hasVpcEgress: Boolean(template.vpcAccess?.connector) || (template.vpcAccess?.networkInterfaces ?? []).length > 0,
@@ -153,9 +158,9 @@ function serviceOf(service: v.InferOutput<typeof Service>): RunService {
   };
 }
 
-/** A variable of krun; another's text is nothing said. */
-function appPortOf(env: readonly { name: string; value?: string | undefined }[]): number | undefined {
-  const port = Number(env.find(({ name }) => name === "PORT_http")?.value);
+/** A text of another form is nothing said. */
+function portOf(text: string | undefined): number | undefined {
+  const port = Number(text);
   return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : undefined;
 }
 

@@ -73,11 +73,18 @@ const MEANINGS: [name: string, fields: Record<string, unknown>, changed: Partial
       template: {
         containers: [
           { name: "app", env: [{ name: "PORT_http", value: "1" }] },
-          { name: "krun", ports: [{ name: "h2c", containerPort: 15009 }], env: [{ name: "PORT_http", value: "3000" }] },
+          {
+            name: "krun",
+            ports: [{ name: "h2c", containerPort: 15009 }],
+            env: [
+              { name: "PORT_http", value: "3000" },
+              { name: "WORKLOAD_NAMESPACE", value: "shop" },
+            ],
+          },
         ],
       },
     },
-    { serviceAccount: undefined, appPort: 3000 },
+    { serviceAccount: undefined, appPort: 3000, namespace: "shop" },
   ],
   [
     "a deployment that failed",

@@ -27,6 +27,7 @@ export function cloudRunService(
     // With an etag it stays as it is: others are filled in when they are first looked at.
     fields: { uri, urls: [uri], etag: "as-it-is", ...fields },
   });
+  if (!fields.template) resource.template!.serviceAccount = `k8s-shop@${PROJECT}.iam.gserviceaccount.com`;
   state.services.push(resource);
   if (!state.regions.includes(region)) state.regions.push(region);
   return resource.name;

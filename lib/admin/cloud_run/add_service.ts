@@ -1,5 +1,6 @@
 import { UsageError } from "../../base/errors.ts";
 import { type IdTokenSource, type RunResource, type RunServiceStore, shortName } from "../../gcp/mod.ts";
+import { isHttp } from "../../registration/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { registerService, type Timing } from "../register/register_service.ts";
@@ -64,14 +65,23 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
     krunOf(service.template ?? {})?.env?.find(({ name }) => name === "PORT_http")?.value ?? portOf(app),
   );
   const told = { serviceAccount: settings.registration.serviceAccount ?? kubeAccountOf(service) };
-  const soon = { port: { number: TUNNEL_PORT, isHttp2: true }, appPort };
+  const soon = { port: { number: TUNNEL_PORT, isHttp2: true }, appPort, namespace };
   const registration = await registerService(
-    { ...settings.registration, ...told, namespace, service: settings.name, regions: [], urls: [], soon },
+    {
+      ...settings.registration,
+      ...told,
+      namespace,
+      service: settings.name,
+      regions: [],
+      urls: [],
+      soon,
+      asBefore: true,
+    },
     context,
     timing,
   );
   const isWorkloads = (step: Step) => registration.workload.has(step);
-  const [port = { name: "http", port: 8080 }] = settings.registration.ports ?? [];
+  const { ports } = registration;
   return {
     steps: [
       ...registration.steps.filter(isWorkloads), // by these its Envoy listens for the tunnel that is asked for below
@@ -84,7 +94,7 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
         ? [meshAnswers(await context.kube(), {
           name: settings.registration.name,
           namespace,
-          port,
+          port: ports.find(isHttp) ?? ports[0]!,
           gateNamespace: settings.registration.gateNamespace,
           image: settings.checkImage,
           timeoutMs,

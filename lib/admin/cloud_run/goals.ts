@@ -42,12 +42,13 @@ export function shifted(store: RunServiceStore, options: AddOptions, patience: P
     async plan(signal) {
       const service = await existing(store, signal);
       const coming = addChange(service, options);
-      const change = shiftChange(coming ? changed(service, coming) : service);
+      const then = coming ? changed(service, coming) : service;
+      const change = shiftChange(then);
       if (!change) return undefined;
       const shown = { ...change, mask: change.mask.filter((name) => name !== "annotations") }; // our own notes are no news
       return {
         action: "update",
-        differences: changeDifferences(service, shown),
+        differences: changeDifferences(then, shown),
         apply: async (signal) =>
           await write(store, await existing(store, signal), shiftChange, { ...patience, signal }),
       };

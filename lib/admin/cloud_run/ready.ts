@@ -44,10 +44,10 @@ export async function untilReady(
 /** The last revision is ready: after a run that was cut off it may be on its way still. */
 export function revisionReady(store: RunServiceStore, patience: Omit<RunWait, "signal">): Check {
   return {
-    subject: `${store.of}: its last revision`,
+    subject: `${store.of}: the last revision gets ready`,
     async check(signal, progress) {
       const { latestReadyRevision = "" } = await untilReady(store, { ...patience, signal }, progress);
-      return `${shortName(latestReadyRevision)} is ready`;
+      return shortName(latestReadyRevision);
     },
   };
 }

@@ -5,6 +5,7 @@ import {
   AUDIENCE_ANNOTATION,
   AUTO_REGISTRATION_LABEL,
   type CloudRunName,
+  fullServiceName,
   INVOKER_ANNOTATION,
   isHttp,
   REGISTERED,
@@ -22,6 +23,7 @@ import { findInvokers, namespaceObject, runRest, runServices } from "./find.ts";
 import { type Grant, grantsText, readGrants } from "./grants.ts";
 import { type InvokerPlan, invokerPlan } from "./invokers.ts";
 import { ownObject, ownObjects } from "./own_objects.ts";
+import { registeredFor } from "./registered_for.ts";
 import { readUrls, type RegionShare } from "./regions.ts";
 import { routed } from "./routed.ts";
 import { runWarnings } from "./run_warnings.ts";
@@ -40,6 +42,8 @@ export interface Timing {
 
 /** What registers a service. */
 export interface RegistrationPlan extends Plan {
+  /** Of the Service that clients call. */
+  ports: readonly ServicePort[];
   /** Of the steps those for the workload's own proxy: without them it has no listener for tunnels, whoever comes through one. */
   workload: ReadonlySet<Step>;
 }
@@ -69,24 +73,30 @@ export async function registerService(
 
   const inNamespace = await namespaceObject(kube, namespace, signal);
   const standing = standingOf(await get(kube, RESOURCES.Service, namespace, name, signal));
-  const others = othersWish(standing, names[0]!);
+  const own = await ownObjects(kube, { namespace, name }, signal);
+  const others = othersWish(standing, names[0]!, settings);
+  const elsewhere = settings.asBefore ? leftAsItIs(standing, own, names[0]!) : undefined;
+  if (elsewhere) {
+    return { workload: new Set(), steps: [], ports: others.ports ?? DEFAULT_PORTS, warnings: [elsewhere] };
+  }
   const rest = await runRest(context);
-  const [services, own] = await Promise.all([
-    runServices(names, rest, signal),
-    ownObjects(kube, { namespace, name }, signal),
-  ]);
+  const services = await runServices(names, rest, signal);
   const found = services.map((service, at) => ({
     name: names[at]!,
     service: { ...service, ...settings.soon },
     share: shares[at]!,
   }));
   const targets = found.map(({ name, service, share }) =>
-    targetOf(service, name, { url: urls.get(share.region), audience: settings.audience ?? others.audience })
+    targetOf(service, name, {
+      url: urls.get(share.region) ?? (settings.asBefore ? others.command?.url : undefined),
+      audience: settings.audience ?? others.audience,
+    })
   );
   const invokers = settings.invoker
     ? await findInvokers(found, { kube, rest, gateNamespace, given: settings.gateAccount, signal })
     : { member: undefined, regions: [], warnings: [] };
-  const address = settings.gateIp ?? await gateAddress(kube, { ...timing, namespace: gateNamespace });
+  const gateIp = settings.gateIp ?? (settings.asBefore ? others.command?.gateAddress : undefined);
+  const address = gateIp ?? await gateAddress(kube, { ...timing, namespace: gateNamespace });
 
   const ports = portsOf(settings, standing, others);
   const [first, ...more] = found.map(({ name, service, share }, at) => regionOf(name, service, share, targets[at]!));
@@ -97,7 +107,7 @@ export async function registerService(
     ports,
     service: standing.kind === "person's" ? serviceOf(standing.service, others) : undefined,
     gateAddress: address,
-    isGateGiven: settings.gateIp !== undefined,
+    isGateGiven: gateIp !== undefined,
     said: saidOf(settings, others),
     httpRoute: settings.httpRoute,
     clusterDomain: settings.clusterDomain,
@@ -120,12 +130,13 @@ export async function registerService(
   });
   return {
     workload,
+    ports,
     steps: [
       ...steps,
       routed(kube, { namespace: gateNamespace, routes: desired.routes, timeoutMs: timing.timeoutMs }),
     ],
     warnings: [
-      ...found.flatMap(({ name, service }) => runWarnings(service, name)),
+      ...found.flatMap(({ name, service }) => runWarnings(service, name, namespace)),
       ...new Set(targets.flatMap(({ warnings }) => warnings)),
       ...invokers.warnings,
       ...back.warnings,
@@ -179,10 +190,23 @@ function stepsOf(
   return { steps, workload };
 }
 
-/** What annotations by other hands say; nothing where there is no Service. @throws {Problem} they cannot be read */
-function othersWish(standing: Standing, cloudRun: CloudRunName): Partial<Wish> {
+/** A registration that leads elsewhere, or there too, is not turned to one region by the way. @returns why it stays as it is */
+function leftAsItIs(standing: Standing, own: readonly KubeObject[], cloudRun: CloudRunName): string | undefined {
+  const service = "service" in standing ? standing.service : undefined;
+  const registered = registeredFor(service, own);
+  const isThisAlone = registered.every((other) => fullServiceName(other) === fullServiceName(cloudRun));
+  if (isThisAlone || !service) return undefined;
+  const { name, namespace } = service.metadata;
+  const regions = registered.map(({ region }) => region);
+  const all = [...new Set([...regions, cloudRun.region])].map((region) => `--region ${region}`).join(" ");
+  return `${nameOf(service)} is registered for ${regions.join(" and ")}, and stays so; for all of them:\n` +
+    `cloud-run-mesh register-service ${name} --namespace ${namespace} ${all}`;
+}
+
+/** What annotations by other hands, and by a former run where that counts, say. @throws {Problem} they cannot be read */
+function othersWish(standing: Standing, cloudRun: CloudRunName, { asBefore }: RegisterSettings): Partial<Wish> {
   if (standing.kind === "none") return {};
-  const service = asOthersSay(standing.service);
+  const service = asBefore ? standing.service : asOthersSay(standing.service);
   const wish = wishOf(service, cloudRun);
   if (typeof wish !== "string") return { ...wish, audience: annotation(service, AUDIENCE_ANNOTATION) };
   throw new Problem({
@@ -210,7 +234,7 @@ function serviceOf(service: KubeObject, others: Partial<Wish>): Found["service"]
 /** @throws {Problem} a person's Service has others than were asked for */
 function portsOf(settings: RegisterSettings, standing: Standing, others: Partial<Wish>): readonly ServicePort[] {
   const asked = settings.ports;
-  if (standing.kind !== "person's") return asked ?? DEFAULT_PORTS;
+  if (standing.kind !== "person's") return asked ?? (settings.asBefore ? others.ports : undefined) ?? DEFAULT_PORTS;
   const theirs = others.ports ?? [];
   const textOf = (ports: readonly ServicePort[]) => ports.map(({ name, port }) => `${name}=${port}`).sort().join(" ");
   if (!asked || textOf(asked) === textOf(theirs)) return theirs;

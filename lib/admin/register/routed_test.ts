@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { missingRoute } from "./routed.ts";
 
 const WANTED = new Map([["prod/web", "https://web-uc.a.run.app"]]);
-const route = (to: string, service = "prod/web", kind = "tunnel") => ({ kind, service, to, open: 0 });
+const route = (to: string, service = "prod/web", kind = "tunnel") => ({ kind, service, names: [], to, open: 0 });
+const reportOf = (routes: ReturnType<typeof route>[], problems: (typeof problem)[]) => ({
+  notReady: null,
+  routes,
+  problems,
+});
 const GOOD = route("https://web-uc.a.run.app/_hbone/15003");
 const problem = { object: "Service prod/web", problem: "HGATE_FRONT_END_HOSTS does not have it" };
 
@@ -19,7 +24,7 @@ const CASES: [name: string, routes: ReturnType<typeof route>[], problems: (typeo
 ];
 for (const [name, routes, problems, expected] of CASES) {
   Deno.test(`routed: ${name}`, () => {
-    const missing = missingRoute([{ routes: [GOOD], problems: [] }, { routes, problems }], WANTED);
+    const missing = missingRoute([reportOf([GOOD], []), reportOf(routes, problems)], WANTED);
     if (expected) assert.match(missing!, expected);
     else assert.equal(missing, undefined);
   });

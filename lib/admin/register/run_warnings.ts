@@ -1,12 +1,20 @@
 import type { RunService } from "../../gcp/mod.ts";
 import type { CloudRunName } from "../../registration/mod.ts";
+import { namespaceOfAccount } from "../../settings/mod.ts";
 
 /** Where krun listens, and Cloud Run has to send requests to. */
 const KRUN_PORT = 15_009;
 
-/** What keeps the gate from the service, each with the command that mends it. */
-export function runWarnings(service: RunService, name: CloudRunName): string[] {
-  const found = [...portWarnings(service, name), ...ingressWarnings(service, name)];
+/**
+ * What keeps the mesh from the service, each with the command that mends it.
+ * @param namespace in which it is registered
+ */
+export function runWarnings(service: RunService, name: CloudRunName, namespace: string): string[] {
+  const found = [
+    ...portWarnings(service, name),
+    ...ingressWarnings(service, name),
+    ...namespaceWarnings(service, name, namespace),
+  ];
   return service.problem ? [`${of(name)} does not serve: ${service.problem}`, ...found] : found;
 }
 
@@ -18,6 +26,21 @@ function portWarnings({ port }: RunService, name: CloudRunName): string[] {
   if (missing.length === 0) return [];
   const got = `gets ${port.isHttp2 ? "HTTP/2" : "HTTP/1"} on port ${port.number}, krun takes HTTP/2 on ${KRUN_PORT}`;
   return [`${of(name)} ${got}:\n${updateCommand(name, ...missing)}`];
+}
+
+/** A proxy is told what stands in its own namespace. */
+function namespaceWarnings(
+  { namespace: told, serviceAccount }: RunService,
+  name: CloudRunName,
+  registered: string,
+): string[] {
+  const own = told ?? namespaceOfAccount(serviceAccount);
+  if (own === undefined || own === registered) return [];
+  const by = told === undefined ? `its account ${serviceAccount}` : "its WORKLOAD_NAMESPACE";
+  return [
+    `${of(name)} is a workload of namespace ${own}, by ${by}, and listens to nothing in ${registered}: ` +
+    `--namespace ${own}, or\n${updateCommand(name, `--update-env-vars WORKLOAD_NAMESPACE=${registered}`)}`,
+  ];
 }
 
 /** https://cloud.google.com/run/docs/securing/ingress */

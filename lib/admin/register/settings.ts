@@ -29,7 +29,9 @@ export interface RegisterSettings {
   maxConnectionMs?: number | undefined;
   httpRoute: boolean;
   /** What Cloud Run does not say yet, where the same command is about to change the service. */
-  soon?: Partial<Pick<RunService, "port" | "appPort">> | undefined;
+  soon?: Partial<Pick<RunService, "port" | "appPort" | "namespace">> | undefined;
+  /** What a former run was told holds where this one is told nothing. @default {false} */
+  asBefore?: boolean | undefined;
   gateNamespace: string;
   clusterDomain: string;
 }

@@ -80,11 +80,25 @@ const WARNINGS: [name: string, service: Partial<RunService>, expected: RegExp | 
   ["closed", { ingress: "none" }, /takes no requests \(ingress none\):\n.* --ingress all$/],
   ["internal", { ingress: "internal" }, /\(ingress internal\): .*Private Google Access/],
   ["behind a balancer", { ingress: "internal-and-load-balancing" }, /\(ingress internal-and-load-balancing\)/],
+  ["of this namespace", { serviceAccount: "k8s-shop@p.iam.gserviceaccount.com" }, undefined],
+  [
+    "of another",
+    { serviceAccount: "k8s-dev@p.iam.gserviceaccount.com" },
+    /of namespace dev, by its account k8s-dev@.*shop:/,
+  ],
+  [
+    "told another",
+    { serviceAccount: "k8s-shop@p.iam.gserviceaccount.com", namespace: "dev" },
+    new RegExp(
+      `by its WORKLOAD_NAMESPACE, .*: --namespace dev, or\n${UPDATE} --update-env-vars WORKLOAD_NAMESPACE=shop$`,
+    ),
+  ],
+  ["of no namespace by its name", { serviceAccount: "web@p.iam.gserviceaccount.com" }, undefined],
   ["not serving", { problem: "the image is gone" }, /web in us-central1 does not serve: the image is gone/],
 ];
 for (const [name, service, expected] of WARNINGS) {
   Deno.test(`warnings: ${name}`, () => {
-    const [first, ...more] = runWarnings({ ...WEB, ...service }, NAME);
+    const [first, ...more] = runWarnings({ ...WEB, ...service }, NAME, "shop");
     assert.deepEqual(more, []);
     if (expected) assert.match(first!, expected);
     else assert.equal(first, undefined);

@@ -63,7 +63,9 @@ export async function unregisterService(
     const fix = `cloud-run-mesh unregister-service ${whole} --namespace ${namespace}`;
     throw new Problem({ tried: `unregister ${namespace}/${name}`, got: `it is one region of ${whole}`, fix });
   }
-  if (own.length === 0 && !isAPersons) return { steps: [] };
+  if (own.length === 0 && !isAPersons) {
+    return { steps: [], warnings: [`nothing is registered as ${name} in namespace ${namespace}`] };
+  }
   if (!force) refuseTheGates(own);
 
   const services = servicesOf(own, { name, namespace });
