@@ -1,7 +1,7 @@
-import { addService, type Capture, CAPTURES, readPorts } from "../lib/admin/mod.ts";
+import { addService, type Capture, CAPTURES } from "../lib/admin/mod.ts";
 import type { AdminCommand } from "./admin_command.ts";
 import { ADMIN_NAMES } from "./admin_names.ts";
-import { GATE_FLAGS, gateOf, variablesOf, VPC_FLAGS, vpcOf } from "./run_flags.ts";
+import { GATE_FLAGS, REGISTRATION_FLAGS, registrationOf, variablesOf, VPC_FLAGS, vpcOf } from "./run_flags.ts";
 
 /** `add-service`: flags → settings of lib/admin. */
 export const command: AdminCommand = {
@@ -25,21 +25,16 @@ export const command: AdminCommand = {
     ...VPC_FLAGS,
     "no-shift": { type: "boolean", help: "stop before requests are led to the new revision and it is registered" },
     "no-verify": { type: "boolean", help: "ask neither the new revision nor, from the mesh, the service" },
-    ksa: { type: "string", value: "NAME", help: "Kubernetes service account whose identity it gets (default)" },
-    "gate-ip": { type: "string", value: "ADDRESS", help: "address of the gate (that of Service internal-hgate)" },
-    "gate-account": {
-      type: "string",
-      value: "EMAIL",
-      help: "Google account of the gate (the one that its ServiceAccount is linked to)",
-    },
-    "no-invoker": { type: "boolean", help: "do not give the gate's account roles/run.invoker" },
+    ...REGISTRATION_FLAGS,
     "check-image": { type: "string", value: "IMAGE", help: "of the pod that asks from the mesh (the gate's)" },
     ...GATE_FLAGS,
   },
-  more:
-    `The app's own container stays as it is, behind krun's; what a flag does not say stays as it is or as a former run made it.
-  add-service web --namespace shop --krun-image REGION-docker.pkg.dev/P/R/golden:1
-  remove-service web --namespace shop`,
+  more: `The app's own container stays as it is, behind krun's. What a flag does not say stays as it is, or as a former
+run was told.`,
+  examples: [
+    "add-service web --namespace shop --krun-image REGION-docker.pkg.dev/P/R/golden:1",
+    "remove-service web --namespace shop",
+  ],
   plan(args, context, timing) {
     const [name = ""] = args.words;
     return addService(
@@ -58,13 +53,8 @@ export const command: AdminCommand = {
         verify: !args.is("no-verify"),
         registration: {
           name,
-          ports: readPorts(args.all("port")),
-          serviceAccount: args.text("ksa"),
-          gateIp: args.text("gate-ip"),
-          gateAccount: args.text("gate-account"),
-          invoker: !args.is("no-invoker"),
           httpRoute: false,
-          ...gateOf(args),
+          ...registrationOf(args),
         },
         checkImage: args.text("check-image"),
       },

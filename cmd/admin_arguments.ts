@@ -36,10 +36,10 @@ export interface AdminArguments {
 export const SHARED_FLAGS: AdminFlags = {
   project: { type: "string", help: "Google Cloud project (gcloud's)" },
   region: { type: "string", help: "Cloud Run's region (gcloud's)" },
-  cluster: { type: "string", help: "GKE cluster by name (KUBECONFIG's current context)" },
-  location: { type: "string", help: "the cluster's region or zone (gcloud's)" },
+  cluster: { type: "string", value: "NAME", help: "GKE cluster (the kubeconfig's, else gcloud's)" },
+  location: { type: "string", help: "region or zone of --cluster (where it is found)" },
   context: { type: "string", help: "context of the kubeconfig (the current one)" },
-  output: { type: "string", choices: ["text", "json", "yaml"], help: "text, json or yaml (text)" },
+  output: { type: "string", value: "FORMAT", choices: ["text", "json", "yaml"], help: "text, json or yaml (text)" },
   help: { type: "boolean", help: "this text" },
 };
 
@@ -66,12 +66,16 @@ export interface AdminUsage {
   flags: AdminFlags;
   /** Below the flags in the help text. */
   more?: string;
+  /** Command lines, without the program's name. */
+  examples?: readonly string[];
+  /** What they mean, where that is another thing than of what makes changes. */
+  exitCodes?: string;
 }
 
 /** @throws {UsageError} an unknown flag, a flag without its value, a word too many or too few */
 export function parseAdminArguments(usage: AdminUsage, args: readonly string[]): AdminArguments {
   const wrong = (got: string) =>
-    new UsageError({ tried: `read the arguments of ${usage.name}`, got, fix: `${usage.name} --help` });
+    new UsageError({ tried: `read the arguments of ${usage.name}`, got, fix: `cloud-run-mesh ${usage.name} --help` });
   const options = Object.fromEntries(
     Object.entries(usage.flags).map(([name, { type, multiple = false }]) => [name, { type, multiple }]),
   );
@@ -125,7 +129,11 @@ export function parseAdminArguments(usage: AdminUsage, args: readonly string[]):
   };
 }
 
-export function adminHelp({ name, summary, words, flags, more }: AdminUsage): string {
+const EXIT_CODES = "0 all is as it should be, 1 something failed or was declined";
+
+export function adminHelp(
+  { name, summary, words, flags, more, examples = [], exitCodes = EXIT_CODES }: AdminUsage,
+): string {
   const lines = Object.entries(flags).map(([flag, { type, value = flag.toUpperCase(), help, multiple }]) => {
     const form = type === "boolean" ? `--${flag}` : `--${flag} ${value}${multiple ? " …" : ""}`;
     return `  ${form.padEnd(28)} ${help}`;
@@ -135,9 +143,11 @@ export function adminHelp({ name, summary, words, flags, more }: AdminUsage): st
 Usage:
   cloud-run-mesh ${[name, ...words].join(" ")} [flags]
 
-Flags:
+Flags, and in brackets what holds without them:
 ${lines.join("\n")}
-${more ? `\n${more}\n` : ""}
-Exit code: 0 all is as it should be, 1 something failed or was declined, 2 wrong use, 130 interrupted.
+${more ? `\n${more}\n` : ""}${
+    examples.length > 0 ? `\nExamples:\n${examples.map((line) => `  cloud-run-mesh ${line}`).join("\n")}\n` : ""
+  }
+Exit code: ${exitCodes}, 2 wrong use, 130 interrupted.
 `;
 }

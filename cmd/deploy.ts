@@ -36,8 +36,10 @@ export const command: AdminCommand = {
     print: { type: "boolean", help: "print the same as a gcloud command and as a request of the API, do nothing" },
   },
   more:
-    `HTTP/2 on port 15009, CPU boost and a startup probe are set; of a service that is there all else stays as it is.
-  deploy web --image REGION-docker.pkg.dev/P/R/web-mesh:1 --namespace shop --network default --subnet default`,
+    "HTTP/2 on port 15009, CPU boost and a startup probe are set; of a service that is there all else stays as it is.",
+  examples: [
+    "deploy web --image REGION-docker.pkg.dev/P/R/web-mesh:1 --namespace shop --network default --subnet default",
+  ],
   async text(args, context) {
     if (!args.is("print")) return undefined;
     const { gcloud, rest } = await deployAsCommands(settingsOf(args), context);

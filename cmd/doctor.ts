@@ -10,7 +10,7 @@ export const command: LookingCommand = {
   words: [],
   flags: {
     service: { type: "string", value: "NAME", help: "look at this Cloud Run service too" },
-    namespace: { type: "string", value: "NS", help: "of the mesh (the service's account says it: k8s-NS@…)" },
+    namespace: { type: "string", help: "namespace of the mesh (NS of the service's account k8s-NS@…)" },
     "gate-account": {
       type: "string",
       value: "EMAIL",
@@ -18,7 +18,9 @@ export const command: LookingCommand = {
     },
     timeout: { type: "string", value: "DURATION", help: "for each look, e.g. 10s (5s)" },
   },
-  more: "Exit code 1 where a check fails; warnings and skipped checks are none. The checks: docs/admin.md",
+  more: "Each check passes, warns, fails or is skipped; docs/admin.md has them all.",
+  exitCodes: "0 nothing fails, 1 a check fails",
+  examples: ["doctor --service web --namespace shop"],
   async look(args, context, { signal, print, hasColour }) {
     const report = await examine({
       context,

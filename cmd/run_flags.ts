@@ -1,4 +1,5 @@
 /** Flags that the commands for Cloud Run services share, and how they are read. */
+import { readPorts } from "../lib/admin/mod.ts";
 import { UsageError } from "../lib/base/errors.ts";
 import { GATE_NAMESPACE } from "../lib/registration/mod.ts";
 import type { AdminArguments, AdminFlags } from "./admin_arguments.ts";
@@ -11,6 +12,18 @@ export const VPC_FLAGS: AdminFlags = {
   },
   network: { type: "string", help: "the other way: Direct VPC egress by this network, with --subnet" },
   subnet: { type: "string", help: "subnet of --network" },
+};
+
+/** Of a registration. */
+export const REGISTRATION_FLAGS: AdminFlags = {
+  ksa: { type: "string", value: "NAME", help: "Kubernetes service account whose identity it has (default)" },
+  "gate-ip": { type: "string", value: "ADDRESS", help: "address of the gate (that of Service internal-hgate)" },
+  "gate-account": {
+    type: "string",
+    value: "EMAIL",
+    help: "Google account of the gate (the one that its ServiceAccount is linked to)",
+  },
+  "no-invoker": { type: "boolean", help: "do not give the gate's account roles/run.invoker" },
 };
 
 export const GATE_FLAGS: AdminFlags = {
@@ -26,6 +39,18 @@ export function gateOf(args: AdminArguments) {
   return {
     gateNamespace: args.text("gate-namespace") ?? GATE_NAMESPACE,
     clusterDomain: args.text("cluster-domain") ?? "cluster.local",
+  };
+}
+
+/** @throws {UsageError} a port of another form */
+export function registrationOf(args: AdminArguments) {
+  return {
+    ports: readPorts(args.all("port")),
+    serviceAccount: args.text("ksa"),
+    gateIp: args.text("gate-ip"),
+    gateAccount: args.text("gate-account"),
+    invoker: !args.is("no-invoker"),
+    ...gateOf(args),
   };
 }
 

@@ -15,7 +15,7 @@ export const command: AdminCommand = {
       help: "Google account that services run as (k8s-NAMESPACE, made)",
     },
     ksa: { type: "string", value: "NAME", help: "Kubernetes service account whose identity they get (default)" },
-    "mesh-revision": { type: "string", value: "REV", help: "revision of Istio for the namespace (its default one)" },
+    "mesh-revision": { type: "string", value: "REV", help: "revision of Istio for the namespace (the default one)" },
     "no-iam": {
       type: "boolean",
       help: "leave the project's IAM policy alone, and say what its administrator has to do",
@@ -27,8 +27,10 @@ export const command: AdminCommand = {
     },
   },
   more:
-    `Made, and taken back by teardown-namespace: the Google account, the namespace with its labels, Role and RoleBinding for tokens and
-mesh-env, a WorkloadGroup, and the account's roles/container.clusterViewer. What is there already is kept.`,
+    `Made, and taken back by teardown-namespace: the Google account, the namespace with its labels, Role and RoleBinding
+for tokens and mesh-env, a WorkloadGroup, and the account's roles/container.clusterViewer. What is there already is
+kept.`,
+  examples: ["setup-namespace shop"],
   async plan(args, context, { signal }) {
     const user = args.text("user");
     const project = user === undefined ? await context.project().catch(noProject) : undefined;

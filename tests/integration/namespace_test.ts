@@ -100,7 +100,7 @@ const USES: Refusal[] = [
   {
     name: "a registered service",
     prepare: put("services", "v1", "Service", "web", { labels: { "mesh-cloudrun": "web" } }),
-    says: /service web is registered there: unregister-service web --namespace shop/,
+    says: /service web is registered there: cloud-run-mesh unregister-service web --namespace shop/,
   },
   {
     name: "a workload of the mesh",
@@ -203,7 +203,7 @@ Deno.test("setup-namespace: for somebody else than before, it is refused", async
   await using world = await startAdminWorld();
   await runCommand(world, setup, ["shop"]);
   const other: [args: string[], says: RegExp][] = [
-    [["--ksa", "app"], /set up for another Kubernetes service account default\n {2}do: teardown-namespace shop/],
+    [["--ksa", "app"], /set up for another Kubernetes service account default\n {2}do: cloud-run-mesh teardown-namespace shop/],
     [["--user", "jane"], /set up for another project demo-project/],
     [
       ["--service-account", "hgate@demo-project.iam.gserviceaccount.com"],
@@ -223,7 +223,9 @@ Deno.test("setup-namespace: what krun cannot see by itself is said", async () =>
     next[0]!,
     new RegExp(`gcloud projects add-iam-policy-binding .*serviceAccount:${email} --role ${VIEWER}`),
   );
-  assert.match(next[1]!, new RegExp(`--set-env-vars WORKLOAD_NAMESPACE=${long},WORKLOAD_SERVICE_ACCOUNT=app`));
+  assert.match(next[1]!, new RegExp(`cloud-run-mesh deploy NAME --image IMAGE --namespace ${long} --ksa app$`));
+  assert.match(next[2]!, new RegExp(`--set-env-vars WORKLOAD_NAMESPACE=${long},WORKLOAD_SERVICE_ACCOUNT=app`));
+  assert.match(next.at(-1)!, new RegExp(`add-service NAME --namespace ${long} --service-account ${email} --ksa app$`));
   assert(world.policy.bindings.every(({ role }) => role !== VIEWER));
 });
 

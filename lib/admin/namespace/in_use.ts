@@ -19,7 +19,7 @@ export async function usesOf(kube: KubeClient, seen: KubeObject, signal: AbortSi
   ]);
   return [
     ...services.map((name) =>
-      `service ${name} is registered there: unregister-service ${name} --namespace ${namespace}`
+      `service ${name} is registered there: cloud-run-mesh unregister-service ${name} --namespace ${namespace}`
     ),
     ...(entries.length > 0 ? [`workloads are part of the mesh there: ${shortList(entries)}`] : []),
     ...(pods.length > 0 ? [`pods there have sidecars by its label: ${shortList(pods)}`] : []),

@@ -45,7 +45,11 @@ export async function setUpNamespace(
   }
   const other = record && otherSetUp(record, settings);
   if (other) {
-    throw new Problem({ tried, got: `it is set up for another ${other}`, fix: `teardown-namespace ${namespace}` });
+    throw new Problem({
+      tried,
+      got: `it is set up for another ${other}`,
+      fix: `cloud-run-mesh teardown-namespace ${namespace}`,
+    });
   }
   const hasRootNamespace = root !== undefined;
   const { object, warnings } = namespaceObject(namespace, settings.revision, seen);
@@ -93,13 +97,18 @@ function nextSteps(settings: NamespaceSettings): string[] {
   const { namespace, google, user } = settings;
   const variables = Object.entries(variablesOf(settings)).map(([name, value]) => `${name}=${value}`).join(",");
   if (!google) return [`run krun as ${user}${variables ? `, with ${variables.replaceAll(",", " ")}` : ""}`];
+  const account = google.accountId === undefined ? ` --service-account ${google.email}` : "";
+  const ksa = settings.serviceAccount === "default" ? "" : ` --ksa ${settings.serviceAccount}`;
   const flags = `--service-account ${google.email}${variables ? ` --set-env-vars ${variables}` : ""}`;
   return [
     ...(google.grants ? [] : [
       "for the project's administrator: " +
       `gcloud projects add-iam-policy-binding ${google.project} --member ${memberOf(google.email)} --role ${VIEWER}`,
     ]),
-    `deploy with: ${flags}`,
-    `then: cloud-run-mesh register-service NAME --namespace ${namespace}`,
+    `deploy into it: cloud-run-mesh deploy NAME --image IMAGE --namespace ${namespace}${account}${ksa}`,
+    `or gcloud run deploy NAME --use-http2 --port 15009 ${flags}`,
+    `and then: cloud-run-mesh register-service NAME --namespace ${namespace}${ksa}`,
+    `or put a service that is there into it: cloud-run-mesh add-service NAME --namespace ${namespace} ` +
+    `--service-account ${google.email}${ksa}`,
   ];
 }

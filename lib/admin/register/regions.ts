@@ -13,16 +13,22 @@ const MOST_WEIGHT = 1_000_000;
 
 /**
  * Reads `us-central1`, `us-central1,europe-west1` and `us-central1=75`, each given any number of times. Without weights all have the same.
+ * @param weights one for each region, in their order, where they do not stand with the regions
  * @throws {UsageError} another form, a region twice, some with a weight and some without
  */
-export function readRegions(given: readonly string[]): RegionShare[] {
+export function readRegions(given: readonly string[], weights: readonly string[] = []): RegionShare[] {
   const wrong = (got: string) =>
     new UsageError({
       tried: "read --region",
       got,
       fix: "--region us-central1, or --region us-central1=75 --region europe-west1=25",
     });
-  const parts = given.flatMap((text) => text.split(",")).map((part) => part.split("="));
+  const named = given.flatMap((text) => text.split(",")).map((part) => part.split("="));
+  const isApart = weights.length > 0;
+  if (isApart && (weights.length !== named.length || named.some((part) => part.length > 1))) {
+    throw wrong(`--weight ${weights.join(" and ")} for ${named.map((part) => part.join("=")).join(" and ") || "none"}`);
+  }
+  const parts = isApart ? named.map((part, at) => [...part, weights[at]!]) : named;
   const shares = parts.map(([region = "", weight = "1", ...more]): RegionShare => {
     if (!isLabel(region) || more.length > 0) throw wrong(`"${[region, weight, ...more].join("=")}"`);
     if (!/^\d{1,7}$/.test(weight) || Number(weight) > MOST_WEIGHT) {

@@ -15,6 +15,13 @@ for (const [given, expected] of GOOD) {
   });
 }
 
+Deno.test("regions: weights apart from them, in their order", () => {
+  assert.deepEqual(readRegions(["a", "b"], ["75", "25"]), [{ region: "a", weight: 75 }, { region: "b", weight: 25 }]);
+  for (const [given, weights] of [[["a", "b"], ["1"]], [["a=1", "b"], ["1", "2"]], [[], ["1"]], [["a"], ["x"]]]) {
+    assert.throws(() => readRegions(given!, weights), { name: "UsageError" });
+  }
+});
+
 const BAD: [given: string[], expected: RegExp][] = [
   [["us-central1,"], /""|"=1"/],
   [["US"], /"US/],

@@ -1,36 +1,30 @@
-import { Problem } from "../../base/errors.ts";
 import { type GoogleRest, RUN_INVOKER, type RunService, runServicePolicy } from "../../gcp/mod.ts";
 import { annotation, get, type KubeClient, type KubeObject, label, nameOf, RESOURCES } from "../../kube/mod.ts";
 import {
-  AUDIENCE_ANNOTATION,
   AUTO_REGISTRATION_LABEL,
   type CloudRunName,
-  fullServiceName,
   INVOKER_ANNOTATION,
   isHttp,
-  REGISTERED,
   type ServicePort,
-  type Wish,
-  wishOf,
 } from "../../registration/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { gateAddress } from "../gate_address.ts";
 import { bound, unbound } from "../iam_binding.ts";
 import { kubeObject, kubeObjectGone } from "../kube_goals.ts";
 import type { Plan, Step } from "../step.ts";
-import { type Desired, desiredOf, type Found, type FoundRegion } from "./desired.ts";
+import { type Desired, desiredOf, type FoundRegion } from "./desired.ts";
 import { findInvokers, namespaceObject, runRest, runServices } from "./find.ts";
 import { type Grant, grantsText, readGrants } from "./grants.ts";
 import { type InvokerPlan, invokerPlan } from "./invokers.ts";
 import { ownObject, ownObjects } from "./own_objects.ts";
-import { registeredFor } from "./registered_for.ts";
 import { readUrls, type RegionShare } from "./regions.ts";
 import { routed } from "./routed.ts";
 import { runWarnings } from "./run_warnings.ts";
 import { checkSettings, type RegisterSettings } from "./settings.ts";
-import { asOthersSay, type Standing, standingOf } from "./standing.ts";
+import { standingOf } from "./standing.ts";
 import { takeable } from "./take_back.ts";
 import { targetOf } from "./target.ts";
+import { DEFAULT_PORTS, leftAsItIs, othersWish, portsOf, saidOf, serviceOf } from "./told.ts";
 
 export interface Timing {
   signal: AbortSignal;
@@ -50,8 +44,6 @@ export interface RegistrationPlan extends Plan {
 
 /** Kinds that istiod reads for the workload, not for who calls it. */
 const WORKLOAD_KINDS: readonly string[] = ["PeerAuthentication", "Sidecar"];
-
-const DEFAULT_PORTS: readonly ServicePort[] = [{ name: "http", port: 8080 }];
 
 /**
  * What it takes to make a Cloud Run service one of the mesh's, with what is there already. The settings are the whole wish: what a former
@@ -188,61 +180,6 @@ function stepsOf(
     ...(granting.takeBack.length > 0 ? [service(granting.kept)] : []),
   ];
   return { steps, workload };
-}
-
-/** A registration that leads elsewhere, or there too, is not turned to one region by the way. @returns why it stays as it is */
-function leftAsItIs(standing: Standing, own: readonly KubeObject[], cloudRun: CloudRunName): string | undefined {
-  const service = "service" in standing ? standing.service : undefined;
-  const registered = registeredFor(service, own);
-  const isThisAlone = registered.every((other) => fullServiceName(other) === fullServiceName(cloudRun));
-  if (isThisAlone || !service) return undefined;
-  const { name, namespace } = service.metadata;
-  const regions = registered.map(({ region }) => region);
-  const all = [...new Set([...regions, cloudRun.region])].map((region) => `--region ${region}`).join(" ");
-  return `${nameOf(service)} is registered for ${regions.join(" and ")}, and stays so; for all of them:\n` +
-    `cloud-run-mesh register-service ${name} --namespace ${namespace} ${all}`;
-}
-
-/** What annotations by other hands, and by a former run where that counts, say. @throws {Problem} they cannot be read */
-function othersWish(standing: Standing, cloudRun: CloudRunName, { asBefore }: RegisterSettings): Partial<Wish> {
-  if (standing.kind === "none") return {};
-  const service = asBefore ? standing.service : asOthersSay(standing.service);
-  const wish = wishOf(service, cloudRun);
-  if (typeof wish !== "string") return { ...wish, audience: annotation(service, AUDIENCE_ANNOTATION) };
-  throw new Problem({
-    tried: `register by ${nameOf(service)}`,
-    got: wish,
-    fix: `kubectl -n ${service.metadata.namespace} edit service ${service.metadata.name}`,
-  });
-}
-
-function saidOf(settings: RegisterSettings, others: Partial<Wish>): Found["said"] {
-  return {
-    workload: settings.workload ?? others.workload,
-    serviceAccount: settings.serviceAccount ?? others.serviceAccount,
-    maxStreams: settings.maxStreams ?? others.maxStreams,
-    maxConnectionMs: settings.maxConnectionMs ?? others.maxConnectionMs,
-  };
-}
-
-/** A person's Service is labelled by us where it is not by him. */
-function serviceOf(service: KubeObject, others: Partial<Wish>): Found["service"] {
-  const { name } = service.metadata;
-  return { selector: others.service?.selector, isLabelled: (label(service, REGISTERED) ?? name) === name };
-}
-
-/** @throws {Problem} a person's Service has others than were asked for */
-function portsOf(settings: RegisterSettings, standing: Standing, others: Partial<Wish>): readonly ServicePort[] {
-  const asked = settings.ports;
-  if (standing.kind !== "person's") return asked ?? (settings.asBefore ? others.ports : undefined) ?? DEFAULT_PORTS;
-  const theirs = others.ports ?? [];
-  const textOf = (ports: readonly ServicePort[]) => ports.map(({ name, port }) => `${name}=${port}`).sort().join(" ");
-  if (!asked || textOf(asked) === textOf(theirs)) return theirs;
-  throw new Problem({
-    tried: `register by ${nameOf(standing.service)} with the ports ${textOf(asked)}`,
-    got: `it is a person's, and has ${textOf(theirs)}`,
-    fix: "leave --port out, change the Service, or register under another name",
-  });
 }
 
 function regionOf(
