@@ -63,5 +63,5 @@ Deno.test("witness: where there is no terminal a thing that is waited for is tol
   const { progress, end } = witness.begin("Namespace shop");
   for (let looks = 0; looks < 3; looks++) progress("it is going");
   end({ ...outcome.steps[0]!, state: "done" });
-  assert.deepEqual(said, ["the gate", "revision web-1", "Namespace shop: it is going", "✓ Namespace shop created"]);
+  assert.deepEqual(said, ["the gate", "revision web-1", "Namespace shop: it is going", "✓ created Namespace shop"]);
 });

@@ -2,8 +2,8 @@ import type { Difference } from "./step.ts";
 
 /**
  * Where two JSON values differ, in the order of `to`'s fields, then of what is only in `from`. Lists are compared place by place.
- * A whole object that is new, or gone, is one difference for each of its leaves, so that a reader sees names and values; a list of
- * plain values is a leaf.
+ * What is new is one difference for each of its leaves, so that a reader sees names and values; a list of plain values is a leaf. Of what
+ * goes there is one for all of it, unless all goes.
  */
 export function differencesOf(from: unknown, to: unknown, path = ""): Difference[] {
   if (isList(from) && isList(to)) {
@@ -11,7 +11,6 @@ export function differencesOf(from: unknown, to: unknown, path = ""): Difference
       .flatMap((_, at) => differencesOf(from[at], to[at], `${path}[${at}]`));
   }
   if (isDeep(to) && from === undefined) return differencesOf([], to, path);
-  if (isDeep(from) && to === undefined) return differencesOf(from, [], path);
   if ((isObject(from) || from === undefined) && isObject(to) && Object.keys(to).length > 0) {
     const before = from ?? {};
     const gone = Object.keys(before).filter((key) => !Object.hasOwn(to, key));
@@ -19,7 +18,7 @@ export function differencesOf(from: unknown, to: unknown, path = ""): Difference
       differencesOf(own(before, key), own(to, key), join(path, key))
     );
   }
-  if (isObject(from) && to === undefined && Object.keys(from).length > 0) {
+  if (isObject(from) && to === undefined && path === "") {
     return Object.keys(from).flatMap((key) => differencesOf(from[key], undefined, join(path, key)));
   }
   if (isSame(from, to)) return [];

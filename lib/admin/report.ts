@@ -48,7 +48,7 @@ export function stepText({ subject, state, action, detail }: StepOutcome, hasCol
   const words = { create: "created", update: "changed", delete: "deleted", none: "unchanged", check: "seen" } as const;
   if (state === "failed") return `${paint("red", "✗")} ${subject}`;
   if (detail && isNotLookedAt(detail)) return `${paint("dim", "-")} ${subject}: ${detail}`;
-  return `${paint("green", "✓")} ${subject}${detail ? `: ${detail}` : ` ${words[action]}`}`;
+  return `${paint("green", "✓")} ${detail ? `${subject}: ${detail}` : `${words[action]} ${subject}`}`;
 }
 
 /** How it ended, for people. */

@@ -39,7 +39,7 @@ Deno.test("report: of a new object what its subject does not say; of a change, a
 
 Deno.test("report: a step that has ended", () => {
   const cases: [StepOutcome, string][] = [
-    [step({ state: "done" }), "✓ Role shop/krun created"],
+    [step({ state: "done" }), "✓ created Role shop/krun"],
     [step({ state: "done", action: "check", detail: "answers 200" }), "✓ Role shop/krun: answers 200"],
     [
       step({ state: "done", action: "check", detail: notLookedAt("no gate") }),

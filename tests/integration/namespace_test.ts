@@ -203,7 +203,10 @@ Deno.test("setup-namespace: for somebody else than before, it is refused", async
   await using world = await startAdminWorld();
   await runCommand(world, setup, ["shop"]);
   const other: [args: string[], says: RegExp][] = [
-    [["--ksa", "app"], /set up for another Kubernetes service account default\n {2}do: cloud-run-mesh teardown-namespace shop/],
+    [
+      ["--ksa", "app"],
+      /set up for another Kubernetes service account default\n {2}do: cloud-run-mesh teardown-namespace shop/,
+    ],
     [["--user", "jane"], /set up for another project demo-project/],
     [
       ["--service-account", "hgate@demo-project.iam.gserviceaccount.com"],
@@ -300,7 +303,7 @@ Deno.test("setup-namespace as a program: asks nobody without --yes, is interrupt
 
   world.kubernetes.faults.add({ match: /^PATCH .*rolebindings.*force=false$/, times: 1, action: "hang" });
   await using cut = startAdmin(world, "setup-namespace", ["shop", "--yes"]);
-  await cut.said(/✓ Role shop\/gsa-demo-project created/);
+  await cut.said(/✓ created Role shop\/gsa-demo-project/);
   cut.kill("SIGINT");
   const { code, stdout } = await cut.ended;
   assert.equal(code, 130, stdout);
