@@ -53,17 +53,26 @@ export function check<const N extends FactName, const W extends FactName = never
   return { id, title, needs, wants, owns, after, explainedBy, mend, isFor, decide: given.decide as Check["decide"] };
 }
 
-/** Every check that is for this, in their order; one that is explained by another's failure is not a second failure. */
+/**
+ * Every check that is for this, in their order; one that is explained by another's failure is not a second failure, and what this account
+ * may not look at is told once.
+ */
 export function decideAll(checks: readonly Check[], looked: Looked, sources: Sources, about: About): Finding[] {
   const found = new Map<string, Finding>();
   /** Check → the failed one that explains it, or itself. */
   const causes = new Map<string, string>();
+  /** Refusal → the check that tells of it. */
+  const refusals = new Map<string, string>();
   for (const one of checks) {
     if (!one.isFor(about)) continue;
     const { id, title } = one;
     const causeAmong = (before: readonly string[]) => before.map((id) => causes.get(id)).find(Boolean);
     let cause = causeAmong(one.after);
     let verdict = cause ? skip(`see ${cause}`) : verdictOf(one, looked, sources, about);
+    const refusal = cause ? undefined : refusalOf(one, looked);
+    const toldBy = refusal && refusals.get(refusal);
+    if (toldBy) verdict = skip(`see ${toldBy}`);
+    else if (refusal) refusals.set(refusal, id);
     if (verdict.state === "fail") {
       cause = causeAmong(one.explainedBy);
       if (cause) verdict = skip(`see ${cause}`);
@@ -72,6 +81,12 @@ export function decideAll(checks: readonly Check[], looked: Looked, sources: Sou
     found.set(id, { id, group: id.split(".")[0]!, title, ...verdict });
   }
   return [...found.values()];
+}
+
+/** Why the first of what a check needs may not be looked at. */
+function refusalOf({ needs }: Check, looked: Looked): string | undefined {
+  const unseen = needs.map((name) => looked[name]!).find(({ is }) => is !== "known");
+  return unseen?.is === "refused" ? unseen.why : undefined;
 }
 
 function verdictOf(one: Check, looked: Looked, sources: Sources, about: About): Verdict {

@@ -70,7 +70,7 @@ Deno.test("gather: what fails blocks those behind it, by its own name, and nothi
     cluster: { is: "failed", why: "x: y", fix: "z" },
     version: { is: "blocked", why: "the cluster" },
     roles: { is: "blocked", why: "the cluster" },
-    labels: { is: "refused", why: "read roles: 403 Forbidden", fix: "ask for it" },
+    labels: { is: "refused", why: "403 Forbidden", fix: "ask for it" },
     clocks: { is: "known", value: 0 },
     run: { is: "blocked", why: "--service NAME" },
   });

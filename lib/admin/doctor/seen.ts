@@ -19,6 +19,7 @@ export function unseenBy(error: unknown): Unseen {
   const isRefusal = error instanceof HttpError && error.status === 403 &&
     !/SERVICE_DISABLED|has not been used|is disabled/.test(error.body);
   const fix = error instanceof Problem ? error.fix : undefined;
-  const why = error instanceof Problem ? `${error.tried}: ${error.got}` : reasonOf(error);
+  // What a refusal says itself is what is lacking, and of what.
+  const why = isRefusal ? error.got : error instanceof Problem ? `${error.tried}: ${error.got}` : reasonOf(error);
   return { is: isRefusal ? "refused" : "failed", why, ...(fix ? { fix } : {}) };
 }

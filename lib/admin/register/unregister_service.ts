@@ -17,6 +17,7 @@ import {
   OWNER_ANNOTATION,
   PART_OF,
   REGISTERED,
+  REGISTERED_BY_ANNOTATION,
 } from "../../registration/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { gateReports } from "../gate_reports.ts";
@@ -91,6 +92,9 @@ export async function unregisterService(
         .map((object) => kubeObjectGone(kube, object)),
     ],
     warnings: [
+      ...(own.length === 0 && !annotation(service!, REGISTERED_BY_ANNOTATION)
+        ? [`nothing is registered as ${name} in namespace ${namespace}`]
+        : []),
       ...use.warnings,
       ...use.uses.map((use) => `it is in use: ${use}`),
       ...back.warnings,
