@@ -157,8 +157,8 @@ function isFields(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-/** The server's own words name the right that is missing. */
-function fixForRefusal(status: number): string | undefined {
+/** What a person can do about a refusal; the server's own words name the right that is missing. */
+export function fixForRefusal(status: number): string | undefined {
   if (status === 403) return "grant that right, or let somebody run this who has it (on GKE: roles/container.admin)";
   if (status === 401) return "the credentials were refused: sign in again, and check the machine's clock";
   return undefined;

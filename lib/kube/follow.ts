@@ -2,6 +2,7 @@ import { HttpError } from "../base/http.ts";
 import { parseAs } from "../base/json.ts";
 import { pause } from "../base/pause.ts";
 import { backOffMs, SOON_AGAIN_MS } from "../base/renewal.ts";
+import { fixForRefusal } from "./apply.ts";
 import type { KubeClient } from "./client.ts";
 import { AnyObject, asObject, keyOf, type KubeObject, pathOf } from "./objects.ts";
 import { describeSelection, GoneError, queryOf, type Selection, watch } from "./watch.ts";
@@ -66,7 +67,12 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
     failures = 0;
   };
   const relist = async () => {
-    const list = await listAll(kube, selection, { pageSize: options.pageSize ?? 500, tries: 1, signal: ending.signal });
+    const list = await listAll(kube, selection, {
+      pageSize: options.pageSize ?? 500,
+      tries: 1,
+      fix: () => undefined, // nobody runs this
+      signal: ending.signal,
+    });
     items = new Map(list.items.map((object) => [keyOf(object.metadata), keep(object)]));
     version = list.resourceVersion;
     status.synced = true;
@@ -130,11 +136,13 @@ export function follow(kube: KubeClient, selection: Selection, options: FollowOp
 export async function listAll(
   kube: KubeClient,
   selection: Selection,
-  { pageSize = 500, metadataAlone = false, tries, signal }: {
+  { pageSize = 500, metadataAlone = false, tries, signal, fix = fixForRefusal }: {
     pageSize?: number;
     metadataAlone?: boolean;
     tries?: number | undefined;
     signal?: AbortSignal | undefined;
+    /** What to do about an answer. @default what a person can do about a refusal */
+    fix?: ((status: number) => string | undefined) | undefined;
   } = {},
 ): Promise<{ items: KubeObject[]; resourceVersion: string }> {
   const what = `list ${describeSelection(kube, selection)}`;
@@ -148,6 +156,7 @@ export async function listAll(
       what,
       headers,
       tries,
+      fix,
       timeoutMs: 30_000,
       ...(signal ? { signal } : {}),
     })
