@@ -36,7 +36,7 @@ export async function gateAddress(kube: KubeClient, options: GateAddressOptions)
         `kubectl -n ${namespace} describe service ${INTERNAL_GATE}; --timeout to wait longer, --gate-ip to go on`;
       throw new Problem({ tried, got: `the load balancer of ${of} has no address after ${timeoutMs / 1_000} s`, fix });
     }
-    progress(`the load balancer of ${of}`);
+    progress(`waiting for the load balancer of ${of}`);
     await pause(everyMs, signal);
   }
 }

@@ -56,13 +56,15 @@ export async function untilDone(
   }
   if (!seen.error) return seen;
   const { code, message = "an error without a message" } = seen.error;
-  throw new RunOperationError({ tried: what, got: message, fix: fixFor(message) }, code);
+  throw new RunOperationError({ tried: what, got: message, fix: fixFor(message, project) }, code);
 }
 
 /** What is in the way of a revision that does not get ready, by Cloud Run's own words. */
-export function fixFor(message: string): string | undefined {
+function fixFor(message: string, project: string): string | undefined {
   if (/failed to start and listen|startup probe|health check/i.test(message)) {
-    return "look at what its containers say: gcloud logging read 'resource.type=cloud_run_revision' --limit 50";
+    const revision = /\bRevision '([^']+)'/.exec(message)?.[1];
+    const which = revision ? `resource.labels.revision_name="${revision}"` : "resource.type=cloud_run_revision";
+    return `look at what its containers say: gcloud logging read '${which}' --project ${project} --limit 50`;
   }
   if (/image .*(not found|does not exist)|Image '.*' not found/i.test(message)) return "check the image's name";
   if (/secret/i.test(message)) return "grant the service's account roles/secretmanager.secretAccessor on the secret";

@@ -62,7 +62,7 @@ Deno.test("run services: an operation that fails is told in Cloud Run's own word
       assert(error instanceof RunOperationError);
       assert.equal(error.code, 9);
       assert.match(error.got, /^Revision 'web-00001-\w+' is not ready and cannot serve traffic\. The user-provided/);
-      assert.match(error.fix!, /gcloud logging read/);
+      assert.match(error.fix!, /gcloud logging read 'resource\.labels\.revision_name="web-\d{5}-\w{3}"' --project /);
       return true;
     });
     state.pollsUntilDone = 1_000;

@@ -164,7 +164,9 @@ Deno.test("add-service: who has no ID token, or may not call the service, hears 
     const requests = world.cloudRun.faults.seen(/^PATCH /).length;
     await assert.rejects(
       runCommand(world, add, ARGS, { fetch, environment: personal }),
-      (error: Error) => error instanceof Problem && /credentials that stand for no service account/.test(error.message),
+      (error: Error) =>
+        error instanceof Problem &&
+        /stand for no service account.*\n.*impersonate-.*; or --no-verify/.test(error.message),
     );
     assert.equal(world.cloudRun.faults.seen(/^PATCH (?!.*validateOnly)/).length, requests, "nothing was done");
     world.cloudRun.policies.of(WEB).edit((bindings) =>

@@ -98,7 +98,7 @@ Deno.test("register-service: the gate's load balancer is waited for, and that is
     };
     const options = { namespace: "istio-system", timeoutMs: 5_000, everyMs: 5, signal, progress };
     assert.equal(await gateAddress(kube, options), "10.0.0.77");
-    assert.deepEqual(told, Array(2).fill("the load balancer of Service istio-system/internal-hgate"));
+    assert.deepEqual(told, Array(2).fill("waiting for the load balancer of Service istio-system/internal-hgate"));
     balancer([]);
     await assert.rejects(
       gateAddress(kube, { ...options, timeoutMs: 20, progress: () => {} }),

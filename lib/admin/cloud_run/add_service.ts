@@ -1,4 +1,4 @@
-import { UsageError } from "../../base/errors.ts";
+import { Problem, UsageError } from "../../base/errors.ts";
 import { type IdTokenSource, type RunResource, type RunServiceStore, shortName } from "../../gcp/mod.ts";
 import { isHttp } from "../../registration/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
@@ -168,7 +168,14 @@ async function requireTokens(
 ): Promise<void> {
   const audience = customAudiences?.[0] ?? uri;
   if (!audience || invokerIamDisabled || ingress !== "INGRESS_TRAFFIC_ALL") return;
-  await (await tokens()).idToken(audience, { signal });
+  try {
+    await (await tokens()).idToken(audience, { signal });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const { tried, got, fix } = error;
+    const otherwise = "--no-verify leaves the requests to the service out";
+    throw new Problem({ tried, got, fix: fix ? `${fix}; or ${otherwise}` : otherwise, cause: error });
+  }
 }
 
 /** As krun is told by a former run. */
