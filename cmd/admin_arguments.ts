@@ -33,7 +33,7 @@ export interface AdminArguments {
 }
 
 /** What every admin command takes. */
-export const SHARED_FLAGS: AdminFlags = {
+const SHARED_FLAGS: AdminFlags = {
   project: { type: "string", help: "Google Cloud project (gcloud's)" },
   region: { type: "string", help: "Cloud Run's region (gcloud's)" },
   cluster: { type: "string", value: "NAME", help: "GKE cluster (the kubeconfig's, else gcloud's)" },
@@ -44,7 +44,7 @@ export const SHARED_FLAGS: AdminFlags = {
 };
 
 /** What every command takes that changes something. */
-export const CHANGING_FLAGS: AdminFlags = {
+const CHANGING_FLAGS: AdminFlags = {
   "dry-run": { type: "boolean", help: "show the plan with its differences, change nothing" },
   yes: { type: "boolean", help: "do not ask; needed where standard input is no terminal" },
   timeout: { type: "string", value: "DURATION", help: "for all that is waited for, e.g. 90s (5m)" },

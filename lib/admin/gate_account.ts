@@ -2,7 +2,7 @@ import { UsageError } from "../base/errors.ts";
 import { annotation, get, type KubeClient, RESOURCES } from "../kube/mod.ts";
 
 /** ServiceAccount of the gate, as manifests/hgate has it. */
-export const GATE_SERVICE_ACCOUNT = "hgate";
+const GATE_SERVICE_ACCOUNT = "hgate";
 
 /** https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#kubernetes-sa-to-iam */
 const GOOGLE_ACCOUNT = "iam.gke.io/gcp-service-account";

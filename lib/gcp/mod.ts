@@ -4,22 +4,14 @@ export { type GcloudConfig, readGcloudConfig } from "./gcloud_config.ts";
 export { grant } from "./grant.ts";
 export { getCluster, type GkeCluster, listClusters } from "./gke.ts";
 export { type IdToken, type IdTokenSource } from "./id_token.ts";
-export { type AccessToken, MetadataServer } from "./metadata.ts";
-export {
-  editPolicy,
-  hasMember,
-  Policy,
-  POLICY_VERSION,
-  type PolicyStore,
-  withMember,
-  withoutMember,
-} from "./policy.ts";
+export { MetadataServer } from "./metadata.ts";
+export { editPolicy, hasMember, Policy, POLICY_VERSION, type PolicyStore, withoutMember } from "./policy.ts";
 export { projectPolicy } from "./project_policy.ts";
 export { projectLabels, projectNumber } from "./projects.ts";
-export { type GoogleCall, googleCall, type GoogleRest, pathOf } from "./rest.ts";
-export { cloudRun, type CloudRunApi, type RunOptions, type RunService } from "./run.ts";
+export { googleCall, type GoogleRest, pathOf } from "./rest.ts";
+export { cloudRun, type RunOptions, type RunService } from "./run.ts";
 export { RUN_INVOKER, runServicePolicy } from "./run_policy.ts";
-export { RunOperationError, type RunWait } from "./run_operation.ts";
+export type { RunWait } from "./run_operation.ts";
 export {
   type RunCondition,
   type RunContainer,
@@ -37,7 +29,6 @@ export { type RunFields, type RunPlace, type RunServiceStore, runServiceStore } 
 export {
   accountEmail,
   isAccountId,
-  type NewServiceAccount,
   type ServiceAccount,
   type ServiceAccounts,
   serviceAccounts,

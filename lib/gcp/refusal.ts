@@ -13,7 +13,7 @@ export interface Asked {
 /** The narrowest of Google's own roles that holds a permission, https://cloud.google.com/iam/docs/roles-permissions. */
 const ROLES: readonly [permissions: RegExp, role: string][] = [
   [/^run\.(?:services\.(?:get|list|getIamPolicy)|revisions\.get|operations\.get)$/, "roles/run.viewer"],
-  [/^run\.services\.(?:create|update|delete)$/, "roles/run.developer"],
+  [/^run\.services\.(?:create|update)$/, "roles/run.developer"],
   [/^run\.services\.setIamPolicy$/, "roles/run.admin"],
   [/^iam\.serviceAccounts\.(?:get|getIamPolicy)$/, "roles/iam.serviceAccountViewer"],
   [/^iam\.serviceAccounts\.(?:create|delete)$/, "roles/iam.serviceAccountAdmin"],

@@ -32,8 +32,6 @@ export interface RunServiceStore {
   update(fields: RunFields, mask: readonly string[], wait: RunWait): Promise<void>;
   /** What {@link create} or {@link update} would be told, without doing it. @throws {HttpError} */
   validate(fields: RunFields, mask: readonly string[] | "create", signal?: AbortSignal): Promise<void>;
-  /** One that is gone is no error. @throws {HttpError} 409 with a stale etag */
-  remove(etag: string | undefined, wait: RunWait): Promise<void>;
   /** @param name `web-00001-abc`  @returns `undefined` where there is none */
   revision(name: string, signal?: AbortSignal): Promise<RunRevision | undefined>;
 }
@@ -48,7 +46,7 @@ export function runServiceStore(place: RunPlace, rest: GoogleRest): RunServiceSt
   const common = { api: API, project };
   const write = async (
     what: string,
-    call: { method: "POST" | "PATCH" | "DELETE"; path: string; json?: unknown; permission: string },
+    call: { method: "POST" | "PATCH"; path: string; json?: unknown; permission: string },
     wait: RunWait | undefined,
     signal?: AbortSignal,
   ) => {
@@ -91,11 +89,6 @@ export function runServiceStore(place: RunPlace, rest: GoogleRest): RunServiceSt
       const call = mask === "create" ? creation(fields) : change(fields, mask);
       const what = `${mask === "create" ? "create" : "change"} ${of} of project ${project}, on trial`;
       await write(what, { ...call, path: `${call.path}&validateOnly=true` }, undefined, signal);
-    },
-    async remove(etag, wait) {
-      const query = etag ? `?etag=${encodeURIComponent(etag)}` : "";
-      const call = { method: "DELETE" as const, path: `${path}${query}`, permission: "run.services.delete" };
-      await unlessMissing(write(`delete ${of} of project ${project}`, call, wait));
     },
     revision: (name, signal) =>
       unlessMissing(googleCall(RunRevision, {

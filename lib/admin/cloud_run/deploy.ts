@@ -1,6 +1,6 @@
 import { UsageError } from "../../base/errors.ts";
 import { accountEmail, type RunPlace, type RunResource, type RunServiceStore } from "../../gcp/mod.ts";
-import { isLabel, type ServicePort } from "../../registration/mod.ts";
+import { isLabel } from "../../registration/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { accountIdOf } from "../namespace/settings.ts";
@@ -15,25 +15,12 @@ import { revisionReady } from "./ready.ts";
 import { trafficOf } from "./traffic.ts";
 
 /** What a person asks `deploy` for; what is left out stays as it is, or is Cloud Run's default. */
-export interface DeploySettings {
+export interface DeploySettings extends Omit<DeployWish, "namespace" | "serviceAccount" | "vpcAccess"> {
   name: string;
-  image: string;
   namespace?: string | undefined;
   /** @default the one that the service has, or that `setup-namespace` makes for the namespace */
   serviceAccount?: string | undefined;
-  /** Kubernetes service account whose identity it gets. @default {"default"} */
-  kubeAccount?: string | undefined;
   vpc: VpcSettings;
-  env: Readonly<Record<string, string>>;
-  ports: readonly ServicePort[];
-  concurrency?: number | undefined;
-  timeoutMs?: number | undefined;
-  cpu?: string | undefined;
-  memory?: string | undefined;
-  minInstances?: number | undefined;
-  maxInstances?: number | undefined;
-  isGen1: boolean;
-  isOpen?: boolean | undefined;
 }
 
 /** What deploys an image that has krun in it as a service of the mesh, or brings one that is there to that. */

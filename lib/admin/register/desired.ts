@@ -46,7 +46,7 @@ export interface Found {
 }
 
 /** The name of the command, in what it writes. */
-export const REGISTER_SERVICE = "register-service";
+const REGISTER_SERVICE = "register-service";
 
 /** The objects of a registration. */
 export interface Desired {
