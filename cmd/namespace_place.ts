@@ -1,20 +1,15 @@
 import { cloudRun, enabledApis, projectPolicy, serviceAccounts } from "../lib/gcp/mod.ts";
 import { Problem } from "../lib/base/errors.ts";
-import type { AdminContext, GoogleApiName, GoogleApis, NamespacePlace, TeardownPlace } from "../lib/admin/mod.ts";
+import type { AdminContext, GoogleApis, NamespacePlace, TeardownPlace } from "../lib/admin/mod.ts";
 
 /** Where a namespace is set up and taken back, as the command line and its surroundings say. */
 export async function namespacePlace(
   context: AdminContext,
   project: string | undefined,
 ): Promise<NamespacePlace & TeardownPlace> {
-  const rest = async (api: GoogleApiName) => ({
-    credentials: await context.credentials(),
-    endpoint: await context.endpoint(api),
-    fetch: context.fetch,
-  });
   const google = async (project: string): Promise<GoogleApis> => ({
-    accounts: serviceAccounts(project, await rest("iam")),
-    policy: projectPolicy(project, await rest("cloudresourcemanager")),
+    accounts: serviceAccounts(project, await context.rest("iam")),
+    policy: projectPolicy(project, await context.rest("cloudresourcemanager")),
   });
   return {
     kube: await context.kube(),
@@ -23,11 +18,11 @@ export async function namespacePlace(
     enabledApis: async (apis, signal) =>
       project === undefined
         ? undefined
-        : await orNothing(async () => await enabledApis(project, apis, await rest("serviceusage"), signal)),
+        : await orNothing(async () => await enabledApis(project, apis, await context.rest("serviceusage"), signal)),
     servicesOf: async (email, project, signal) =>
       await orNothing(async () => {
         const region = await context.region();
-        const services = await cloudRun(await rest("run")).services(project, region, signal);
+        const services = await cloudRun(await context.rest("run")).services(project, region, signal);
         return services.filter(({ serviceAccount }) => serviceAccount === email)
           .map(({ name }) => `${name.split("/").at(-1)} in ${region}`);
       }) ?? [],

@@ -5,6 +5,7 @@ import {
   type GcloudConfig,
   gcloudDirectory,
   type GoogleCredentials,
+  type GoogleRest,
   type IdTokenSource,
   MetadataServer,
   readGcloudConfig,
@@ -40,8 +41,8 @@ export interface AdminContext extends Disposable {
   kube(): Promise<KubeClient>;
   /** Where kubectl would look without `--namespace`: as the context of the kubeconfig has it, or the pod. @default "default" */
   namespace(): Promise<string>;
-  /** The environment's `CLOUDSDK_API_ENDPOINT_OVERRIDES_<NAME>`, else gcloud's; `undefined` for Google's own. */
-  endpoint(api: GoogleApiName): Promise<string | undefined>;
+  /** One of Google's APIs, where `CLOUDSDK_API_ENDPOINT_OVERRIDES_<NAME>` or gcloud has it. @throws {Problem} no credentials */
+  rest(api: GoogleApiName): Promise<GoogleRest>;
 }
 
 export function adminContext(
@@ -74,7 +75,11 @@ export function adminContext(
     if (said) return said;
     throw nothingSays("Cloud Run's region", await gcloud(), "--region, or: gcloud config set run/region REGION");
   });
-  const endpoint = async (api: GoogleApiName) => (await gcloud()).get(`api_endpoint_overrides/${api}`);
+  const rest = async (api: GoogleApiName): Promise<GoogleRest> => ({
+    credentials: await credentials(),
+    endpoint: (await gcloud()).get(`api_endpoint_overrides/${api}`),
+    fetch,
+  });
   const gke = async (name: string) =>
     undo.use(
       await googleCluster({
@@ -82,7 +87,7 @@ export function adminContext(
         location: where.location ?? environment["CLUSTER_LOCATION"],
         usual: [(await gcloud()).get("compute/zone"), (await gcloud()).get("compute/region")],
         project: await project(),
-      }, { credentials: await credentials(), endpoint: await endpoint("container"), fetch }),
+      }, await rest("container")),
     );
   const access = once(async () => {
     const path = environment["KUBECONFIG"] || await kubeconfigAtHome(environment);
@@ -111,7 +116,7 @@ export function adminContext(
     credentials,
     kube,
     namespace,
-    endpoint,
+    rest,
     [Symbol.dispose]: () => undo.dispose(),
   };
 }

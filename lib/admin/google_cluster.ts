@@ -1,7 +1,7 @@
 import { Problem, UsageError } from "../base/errors.ts";
-import { type Fetch, HttpError } from "../base/http.ts";
+import { HttpError } from "../base/http.ts";
 import { connect, gkeCandidate } from "../cluster/mod.ts";
-import { getCluster, type GkeCluster, type GoogleCredentials, listClusters } from "../gcp/mod.ts";
+import { getCluster, type GkeCluster, type GoogleRest, listClusters } from "../gcp/mod.ts";
 import type { KubeClient } from "../kube/mod.ts";
 
 export interface NamedCluster {
@@ -18,7 +18,7 @@ const BUDGET_MS = 10_000;
 /** A GKE cluster by its name. @throws {Problem} there is none, or it does not answer  {UsageError} there are several */
 export async function googleCluster(
   named: NamedCluster,
-  rest: { credentials: GoogleCredentials; endpoint?: string | undefined; fetch?: Fetch | undefined },
+  rest: GoogleRest,
 ): Promise<KubeClient> {
   const { name, location, project } = named;
   const found = location

@@ -1,5 +1,5 @@
 /** What an administrator asks for, as plans: what is there, what should be, the steps from one to the other, and back. */
-export { type AdminContext, adminContext, type GoogleApiName } from "./context.ts";
+export { type AdminContext, adminContext } from "./context.ts";
 export type { GoogleApis } from "./namespace/google_goals.ts";
 export { namespaceSettings } from "./namespace/settings.ts";
 export { type NamespacePlace, setUpNamespace } from "./namespace/setup.ts";

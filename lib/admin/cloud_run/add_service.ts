@@ -50,7 +50,7 @@ const DEFAULT_LIMITS = { cpu: "1", memory: "512Mi" };
  * @throws {Problem} its shape or its state, or what it needs of the cluster is not there
  */
 export async function addService(settings: AddServiceSettings, context: AdminContext, timing: Timing): Promise<Plan> {
-  const { store } = await storeOf(context, settings.name);
+  const store = await storeOf(context, settings.name);
   const service = await existing(store, timing.signal);
   const mesh = meshOptions(settings, service, store, context);
   const options = { mesh, tag: settings.tag };

@@ -25,7 +25,7 @@ export interface DeploySettings extends Omit<DeployWish, "namespace" | "serviceA
 
 /** What deploys an image that has krun in it as a service of the mesh, or brings one that is there to that. */
 export async function deploy(settings: DeploySettings, context: AdminContext, timing: Timing): Promise<Plan> {
-  const { store } = await storeOf(context, settings.name);
+  const store = await storeOf(context, settings.name);
   const before = await store.read(timing.signal);
   const wish = wishOf(settings, store.place, before);
   const { timeoutMs } = timing;

@@ -1,11 +1,5 @@
 import { Problem, UsageError } from "../../base/errors.ts";
-import {
-  type GoogleRest,
-  type RunPlace,
-  type RunResource,
-  type RunServiceStore,
-  runServiceStore,
-} from "../../gcp/mod.ts";
+import { type RunPlace, type RunResource, type RunServiceStore, runServiceStore } from "../../gcp/mod.ts";
 import { isLabel } from "../../registration/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
@@ -15,15 +9,13 @@ import { krunOf } from "./mesh_template.ts";
 export async function storeOf(
   context: AdminContext,
   service: string,
-): Promise<{ store: RunServiceStore; rest: GoogleRest }> {
+): Promise<RunServiceStore> {
   if (!isLabel(service) || service.length > 49) {
     const fix = "lower case letters, digits and hyphens, 49 at most";
     throw new UsageError({ tried: "name a Cloud Run service", got: JSON.stringify(service), fix });
   }
   const place: RunPlace = { project: await context.project(), region: await context.region(), service };
-  const [credentials, endpoint] = await Promise.all([context.credentials(), context.endpoint("run")]);
-  const rest = { credentials, endpoint, fetch: context.fetch };
-  return { store: runServiceStore(place, rest), rest };
+  return runServiceStore(place, await context.rest("run"));
 }
 
 /** @throws {Problem} there is none */

@@ -35,7 +35,7 @@ export async function removeService(
   timing: Timing,
 ): Promise<Plan> {
   const { name, force, gateNamespace, clusterDomain } = settings;
-  const { store } = await storeOf(context, name);
+  const store = await storeOf(context, name);
   const service = await store.read(timing.signal);
   const namespace = namespaceFor(service, settings.namespace);
   const others = await otherRegions(await context.kube(), { name, namespace }, store.place, timing.signal);

@@ -3,7 +3,6 @@ import { HttpError } from "../../base/http.ts";
 import { cloudRun, type GoogleRest, hasMember, RUN_INVOKER, type RunService, runServicePolicy } from "../../gcp/mod.ts";
 import { get, type KubeClient, type KubeObject, RESOURCES } from "../../kube/mod.ts";
 import type { CloudRunName } from "../../registration/mod.ts";
-import type { AdminContext } from "../context.ts";
 import { gateMember, memberOf } from "../gate_account.ts";
 import { isForAll } from "./grants.ts";
 import type { InvokerRegion } from "./invokers.ts";
@@ -15,12 +14,6 @@ export async function namespaceObject(kube: KubeClient, name: string, signal: Ab
   if (namespace) return namespace;
   const tried = `find namespace ${name} on ${kube.access.origin}`;
   throw new Problem({ tried, got: "there is none", fix: `cloud-run-mesh setup-namespace ${name}` });
-}
-
-/** Cloud Run's REST API, as whoever runs the command. */
-export async function runRest(context: AdminContext): Promise<GoogleRest> {
-  const [credentials, endpoint] = await Promise.all([context.credentials(), context.endpoint("run")]);
-  return { credentials, endpoint, fetch: context.fetch };
 }
 
 /** The service of each region, in their order. @throws {Problem} one is not there, or may not be read */

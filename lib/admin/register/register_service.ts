@@ -13,7 +13,7 @@ import { bound, unbound } from "../iam_binding.ts";
 import { kubeObject, kubeObjectGone } from "../kube_goals.ts";
 import type { Plan, Step } from "../step.ts";
 import { type Desired, desiredOf, type FoundRegion } from "./desired.ts";
-import { findInvokers, namespaceObject, runRest, runServices } from "./find.ts";
+import { findInvokers, namespaceObject, runServices } from "./find.ts";
 import { type Grant, grantsText, readGrants } from "./grants.ts";
 import { type InvokerPlan, invokerPlan } from "./invokers.ts";
 import { ownObject, ownObjects } from "./own_objects.ts";
@@ -71,7 +71,7 @@ export async function registerService(
   if (elsewhere) {
     return { workload: new Set(), steps: [], ports: others.ports ?? DEFAULT_PORTS, warnings: [elsewhere] };
   }
-  const rest = await runRest(context);
+  const rest = await context.rest("run");
   const services = await runServices(names, rest, signal);
   const found = services.map((service, at) => ({
     name: names[at]!,

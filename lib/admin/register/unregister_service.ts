@@ -24,7 +24,6 @@ import { gateReports } from "../gate_reports.ts";
 import { unbound } from "../iam_binding.ts";
 import { isOurs, kubeObjectGone } from "../kube_goals.ts";
 import type { Goal, Plan } from "../step.ts";
-import { runRest } from "./find.ts";
 import { readGrants } from "./grants.ts";
 import { ownObjects } from "./own_objects.ts";
 import { releaseFix } from "./standing.ts";
@@ -81,7 +80,7 @@ export async function unregisterService(
   const grants = settings.invoker && service ? readGrants(annotation(service, INVOKER_ANNOTATION)) : [];
   const back = await takeable(kube, grants, { name, namespace }, signal);
   // Without anything to take back nobody has to be signed in to Google.
-  const rest = back.grants.length > 0 ? await runRest(context) : undefined;
+  const rest = back.grants.length > 0 ? await context.rest("run") : undefined;
   const left = !force && isAPersons && await staysRegistered(kube, service, signal);
   const gone = own.filter((object) => nameOf(object) !== `Service ${namespace}/${name}`);
   return {

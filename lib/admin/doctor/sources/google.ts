@@ -15,7 +15,7 @@ export const TRIES = 2;
 
 /** An API's REST by the doctor's own way to the network. */
 export async function restOf({ context, fetch }: Outside, api: GoogleApiName): Promise<GoogleRest> {
-  return { credentials: await context.credentials(), endpoint: await context.endpoint(api), fetch };
+  return { ...await context.rest(api), fetch };
 }
 
 export const credentials = source<"credentials">({
