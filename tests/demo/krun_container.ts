@@ -1,3 +1,4 @@
+import { freePort } from "../free_port.ts";
 import { fileURLToPath } from "node:url";
 import { linesOf } from "../../lib/base/lines.ts";
 import type { World } from "../emulators/world.ts";
@@ -76,10 +77,10 @@ function denoDirectory(): Record<string, string> {
   return directory ? { DENO_DIR: directory } : {};
 }
 
-/** Ports that are free now; all held at once, so that they differ. */
+/** Ports that are free now, and differ. */
 export function freePorts(): ContainerPorts {
-  const listeners = [0, 0, 0].map((port) => Deno.listen({ hostname: "127.0.0.1", port }));
-  const [tunnel, app, proxy] = listeners.map((listener) => listener.addr.port) as [number, number, number];
-  for (const listener of listeners) listener.close();
+  const ports = new Set<number>();
+  while (ports.size < 3) ports.add(freePort());
+  const [tunnel, app, proxy] = [...ports] as [number, number, number];
   return { tunnel, app, proxy };
 }

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { isRunning } from "../../lib/base/process_tree.ts";
 import { startWorld, type World } from "../emulators/world.ts";
-import { canUnshare, freePort, type KrunProcess, startKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { canUnshare, type KrunProcess, startKrun, withDirectory } from "./krun_process.ts";
 
 const INSIDE = "TEST_RUNS_IN_NETWORK_NAMESPACE";
 

@@ -1,6 +1,7 @@
 /** krun in an emulated world, in front of an app of the test's own. */
 import { startWorld, type World } from "../emulators/world.ts";
-import { freePort, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { withDirectory } from "./krun_process.ts";
 
 export interface Scene {
   world: World;

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { startWorld } from "../emulators/world.ts";
 import { inWorld, program, QUIET } from "./app_scene.ts";
-import { freePort, type KrunOptions, runKrun, startKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { type KrunOptions, runKrun, startKrun, withDirectory } from "./krun_process.ts";
 
 Deno.test("app: environment, arguments, working directory and standard streams are its own", () =>
   inWorld(async ({ directory, environment, appPort }) => {

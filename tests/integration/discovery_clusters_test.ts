@@ -4,7 +4,8 @@ import { gkeCluster } from "../emulators/gke.ts";
 import type { FaultRule } from "../emulators/faults.ts";
 import { startWorld, type World } from "../emulators/world.ts";
 import { addFirst, anotherServer, find } from "./discovery_scene.ts";
-import { freePort, runKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { runKrun, withDirectory } from "./krun_process.ts";
 
 const DEMO = "GKE cluster istio-demo in us-central1";
 const FIRST = "GKE cluster istio-a in us-central1";

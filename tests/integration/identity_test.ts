@@ -1,7 +1,8 @@
 /** The identity as files, as krun leaves them: owners, modes, nothing half-written; and renewed while the app runs. */
 import assert from "node:assert/strict";
 import { startWorld } from "../emulators/world.ts";
-import { freePort, openCache, runKrun, startKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { openCache, runKrun, startKrun, withDirectory } from "./krun_process.ts";
 
 const root = Deno.uid() === 0;
 const QUIET = ["--proxy=none", "--tunnel=none"];

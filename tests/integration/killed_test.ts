@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { startWorld } from "../emulators/world.ts";
 import { inDirectory } from "../temporary_directory.ts";
-import { freePort, startKrun } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { startKrun } from "./krun_process.ts";
 
 Deno.test({
   name: "killed: the app that was left behind is ended by the next start, which works",

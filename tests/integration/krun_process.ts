@@ -155,12 +155,6 @@ export async function openCache(directory: string): Promise<string> {
   return copy;
 }
 
-/** A port of the loopback that nobody listens on. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
 export async function withDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
   const directory = await Deno.makeTempDir();
   try {

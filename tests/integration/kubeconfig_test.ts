@@ -1,7 +1,8 @@
 /** krun with a kubeconfig or a pod's own account in place of Google Cloud: every way to sign in, to the workload's token. */
 import assert from "node:assert/strict";
 import { startWorld, workloadPermissions, type World } from "../emulators/world.ts";
-import { canUnshare, freePort, type KrunOptions, messageOf, runKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { canUnshare, type KrunOptions, messageOf, runKrun, withDirectory } from "./krun_process.ts";
 
 const TOKEN = "static-token-of-me";
 const APP = ["--proxy=none", "--tunnel=none", "sh", "-c", "exit 7"];

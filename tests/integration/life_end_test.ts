@@ -1,6 +1,7 @@
 /** The end of krun with a proxy beside it: in order, and soon. */
 import assert from "node:assert/strict";
-import { freePort, type KrunProcess } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { type KrunProcess } from "./krun_process.ts";
 import { inNetworkNamespace, inWorld, pidIn, runs, start, STUBBORN_ENVOY, WAIT } from "./agent_scene.ts";
 
 /** Time from now to krun's end. */

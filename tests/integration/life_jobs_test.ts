@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { inWorld as inAppWorld, program } from "./app_scene.ts";
 import { inNetworkNamespace, inWorld, pidIn, runs, start, WAIT } from "./agent_scene.ts";
-import { freePort, runKrun, startKrun } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { runKrun, startKrun } from "./krun_process.ts";
 
 const JOB = { CLOUD_RUN_JOB: "nightly", CLOUD_RUN_EXECUTION: "nightly-x7k2p", CLOUD_RUN_TASK_INDEX: "3" };
 

@@ -1,7 +1,8 @@
 /** mesh-env changes under a running app: new roots and addresses are taken, wrong ones are not, and the app is never touched. */
 import assert from "node:assert/strict";
 import { type CertificateAuthority, createAuthority } from "../emulators/certificates.ts";
-import { freePort, type KrunProcess } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { type KrunProcess } from "./krun_process.ts";
 import { GOOD, inNetworkNamespace, inWorld, pause, pidIn, runs, type Scene, start, WAIT } from "./agent_scene.ts";
 
 /** Writes what it was started with; each start anew. */

@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:http2";
 import { inWorld, program, type Scene } from "./app_scene.ts";
-import { freePort, type KrunProcess, startKrun } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { type KrunProcess, startKrun } from "./krun_process.ts";
 
 /** An app that is what the file `state` says: nothing yet, or a status. */
 const HTTP_APP = (directory: string) =>

@@ -1,7 +1,8 @@
 /** How krun ends: in Cloud Run's ten seconds whatever the app does, at once when it is told twice, and with all of a script's processes. */
 import assert from "node:assert/strict";
 import { inWorld, program, QUIET } from "./app_scene.ts";
-import { freePort, type KrunProcess, startKrun } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { type KrunProcess, startKrun } from "./krun_process.ts";
 
 const DEAF =
   'for (const signal of ["SIGTERM", "SIGINT"]) Deno.addSignalListener(signal, () => say("heard " + signal));';

@@ -1,7 +1,8 @@
 /** `MESH_REQUIRED=false`: an app that would rather run alone than not at all. */
 import assert from "node:assert/strict";
 import { startWorld, type World } from "../emulators/world.ts";
-import { freePort, runKrun, startKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { runKrun, startKrun, withDirectory } from "./krun_process.ts";
 
 const APP = 'Deno.serve({ port: Number(Deno.env.get("PORT")), onListen() {} }, () => new Response("alone"))';
 

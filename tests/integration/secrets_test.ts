@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { rsaKeyPair } from "../emulators/certificates.ts";
 import { type HttpServer, startHttpServer } from "../emulators/http_server.ts";
 import { startWorld, type World } from "../emulators/world.ts";
-import { freePort, runKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { runKrun, withDirectory } from "./krun_process.ts";
 
 const EMAIL = "k8s-demo@demo-project.iam.gserviceaccount.com";
 const OWNER = "planted.user@example.com";

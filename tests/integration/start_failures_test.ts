@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { gkeCluster } from "../emulators/gke.ts";
 import { startWorld, type World } from "../emulators/world.ts";
-import { freePort, type KrunOptions, messageOf, openCache, runKrun, withDirectory } from "./krun_process.ts";
+import { freePort } from "../free_port.ts";
+import { type KrunOptions, messageOf, openCache, runKrun, withDirectory } from "./krun_process.ts";
 
 /** What a case may change, and know for its message. */
 interface Scene {

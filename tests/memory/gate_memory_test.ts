@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { BENCH_HELLO } from "../bench/gate_peers.ts";
 import { inDirectory } from "../temporary_directory.ts";
-import { close, pause, writeAll } from "./tunnel_peers.ts";
+import { close, pause, writeAll } from "../integration/tunnel_peers.ts";
 
 const MIB = 1_048_576;
 const KIB = 1_024;
