@@ -21,7 +21,7 @@ const DEFAULT_TIMEOUT_MS = 300_000;
 type Loaded = Promise<AdminCommand | LookingCommand>;
 
 /** Each is loaded when it is run. */
-const ADMIN_COMMANDS: Readonly<Partial<Record<AdminName, () => Loaded>>> = {
+const ADMIN_COMMANDS: Readonly<Record<AdminName, () => Loaded>> = {
   "setup-namespace": () => import("./setup_namespace.ts").then(({ command }) => command),
   "teardown-namespace": () => import("./teardown_namespace.ts").then(({ command }) => command),
   "register-service": () => import("./register_service.ts").then(({ command }) => command),
@@ -42,7 +42,7 @@ export interface AdminOutside {
  * @returns the exit code
  */
 export async function admin(name: AdminName, args: readonly string[], outside: AdminOutside): Promise<number> {
-  const command = await ADMIN_COMMANDS[name]!();
+  const command = await ADMIN_COMMANDS[name]();
   const flags = flagsOf(command);
   const parsed = parseAdminArguments({ ...command, flags }, args);
   if (parsed.is("help")) {
