@@ -11,7 +11,7 @@ export interface GateAddressOptions {
   /** Told what is waited for. */
   progress: (text: string) => void;
   /** @default {2000} */
-  everyMs?: number;
+  everyMs?: number | undefined;
 }
 
 /**

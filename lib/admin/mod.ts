@@ -8,6 +8,7 @@ export { hasFailed, type Outcome } from "./outcome.ts";
 export { documentOf, endText, exitCodeOf, type OutputFormat, planText, stepText } from "./report.ts";
 export { runPlan, type Witness } from "./run_plan.ts";
 export { type Change, type Check, type Difference, type Goal, type Plan, type Step } from "./step.ts";
+export type { Timing } from "./timing.ts";
 export { registerService } from "./register/register_service.ts";
 export { readPorts } from "./register/settings.ts";
 export { readRegions } from "./register/regions.ts";

@@ -110,7 +110,7 @@ Deno.test("add-service: an image that is not krun's is found out before anybody 
   inScene(async ({ world, fetch, ask }) => {
     const broken = ARGS.with(-1, "us-docker.pkg.dev/p/r/app-not-krun:1");
     // The app's program in krun's place: it gets ready, and answers 200 to all.
-    const outcome = await runCommand(world, add, broken, { fetch, timeoutMs: 1_500 });
+    const outcome = await runCommand(world, add, broken, { fetch, timeoutMs: 1_000 });
     const failed = outcome.steps.find(({ state }) => state === "failed")!;
     assert.match(failed.subject, /requests to its URL with tag mesh/);
     assert.match(

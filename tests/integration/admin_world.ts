@@ -225,6 +225,8 @@ export interface RunCommandOptions {
   environment?: Record<string, string>;
   /** @default 5 s */
   timeoutMs?: number;
+  /** Between two looks at what is waited for. @default 10 */
+  everyMs?: number;
 }
 
 /** Runs a command that changes something, in this process, agreed to. @throws {Problem} while it plans  @returns what became of each step */
@@ -234,7 +236,7 @@ export async function runCommand(
   args: readonly string[],
   options: RunCommandOptions = {},
 ): Promise<Outcome> {
-  const { signal = new AbortController().signal, isDryRun = false, timeoutMs = 5_000 } = options;
+  const { signal = new AbortController().signal, isDryRun = false, timeoutMs = 5_000, everyMs = 10 } = options;
   const parsed = parseAdminArguments({ ...command, flags: flagsOf(command) }, args);
   const [project, region, cluster, location, context] = ["project", "region", "cluster", "location", "context"]
     .map((flag) => parsed.text(flag));
@@ -242,7 +244,7 @@ export async function runCommand(
     environment: options.environment ?? world.environment,
     fetch: options.fetch ?? world.fetch,
   });
-  const plan = await command.plan(parsed, found, { signal, timeoutMs, progress: () => {} });
+  const plan = await command.plan(parsed, found, { signal, timeoutMs, everyMs, progress: () => {} });
   return await runPlan(plan, {
     command: [command.name, ...args].join(" "),
     isDryRun,

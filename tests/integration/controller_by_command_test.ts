@@ -141,7 +141,7 @@ Deno.test("hgate leaves it alone in a namespace that did not opt in, or opts out
   world.put("namespaces", { name: "prod", labels: {} });
   const asked = world.asked;
   world.cloudRun.set("us-central1/web", { urls: ["https://new-uc.a.run.app"], ...SERVED, concurrency: 5 });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await new Promise((resolve) => setTimeout(resolve, 120));
   assert(world.asked <= asked + 1, "nobody asks Cloud Run");
   assert.equal(world.made().length, 5);
   assert.deepEqual(poolOf(world), { tcp: { maxConnectionDuration: "240s" }, http: { maxConcurrentStreams: 80 } });
@@ -162,7 +162,7 @@ Deno.test("hgate does not revive what unregister-service takes away, Service fir
     await remove(kube, there!);
     await new Promise((resolve) => setTimeout(resolve, 20)); // as long as a request takes
   }
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 200));
   assert.deepEqual(world.made(), []);
 });
 

@@ -11,11 +11,14 @@ import {
 
 import { KubeClient, type KubeObject } from "../../lib/kube/mod.ts";
 import { createAuthority } from "../emulators/certificates.ts";
+import { createSigner } from "../emulators/json_web_token.ts";
 import { type KubernetesEmulator, startKubernetes } from "../emulators/kubernetes.ts";
 import type { StoredObject } from "../emulators/kubernetes_store.ts";
 
 const USER = "system:serviceaccount:istio-system:hgate";
 const authority = createAuthority("cluster-ca");
+/** Made once: an RSA key takes its time. */
+const signer = createSigner();
 
 export class ControllerWorld implements AsyncDisposable {
   /** `region/service` → what Cloud Run says. */
@@ -31,7 +34,7 @@ export class ControllerWorld implements AsyncDisposable {
 
   static async start(): Promise<ControllerWorld> {
     const world = new ControllerWorld(
-      await startKubernetes({ authority, tokens: { "gate-token": USER }, permissions: [{ subject: USER }] }),
+      await startKubernetes({ authority, signer, tokens: { "gate-token": USER }, permissions: [{ subject: USER }] }),
     );
     world.put("configmaps", { name: "istio-ca-root-cert", namespace: "istio-system" }, {
       data: { "root-cert.pem": "ROOT 1" },
@@ -66,7 +69,7 @@ export class ControllerWorld implements AsyncDisposable {
       istiod: { host: "istiod", port: 15_012, names: ["istiod.istio-system.svc"] },
       facts: { projectId: "my-project", projectNumber: "123", clusterName: "c1", clusterLocation: "us-central1-a" },
       cloudRun: {
-        kept: { everyMs: 30, afterFailureMs: 30 },
+        kept: { everyMs: 20, afterFailureMs: 20 },
         service: (_project, region, name) => {
           this.asked++;
           const found = this.cloudRun.get(`${region}/${name}`);

@@ -23,6 +23,7 @@ proveAdminCommand({
   prepare: lived,
   mayLack,
   proofs: ["repeated", "cut off", "editors", "undo"],
+  atLength: ["cut off"],
 });
 
 proveAdminCommand({

@@ -288,7 +288,7 @@ Deno.test("teardown-namespace: of one that is not there, says how to find an acc
 Deno.test("teardown-namespace: waits until the namespace is gone, and says what holds it up", async () => {
   await using world = await startAdminWorld();
   await runCommand(world, setup, ["shop"]);
-  world.kubernetes.state.namespaceEndMs = 400;
+  world.kubernetes.state.namespaceEndMs = 150;
   const first = await runCommand(world, teardown, ["shop"], { timeoutMs: 60 });
   assert.match(first.steps.at(-1)!.detail!, /it is still going after 0\.06 s/);
   const { steps } = await runCommand(world, teardown, ["shop"]);

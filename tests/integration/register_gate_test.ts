@@ -38,7 +38,7 @@ Deno.test("register-service: what the gate says against it is the reason of its 
   scene(async (world) => {
     const problem = "the URL's host may not be given an ID token: HGATE_FRONT_END_HOSTS does not have it";
     gatePods(world, { "hgate-1": () => ({ problems: [{ object: "Service shop/web", problem }] }) });
-    const { state, detail } = checkOf(await run(world, 900));
+    const { state, detail } = checkOf(await run(world, 150));
     assert.equal(state, "failed");
     assert.match(detail!, /Service shop\/web: the URL's host may not be given an ID token/);
     assert.match(detail!, /hgate routes/);
@@ -48,7 +48,7 @@ Deno.test("register-service: what the gate says against it is the reason of its 
 Deno.test("register-service: a gate that does not get to it in time is told", () =>
   scene(async (world) => {
     gatePods(world, { "hgate-1": () => ({}) });
-    const { state, detail } = checkOf(await run(world, 600));
+    const { state, detail } = checkOf(await run(world, 100));
     assert.equal(state, "failed");
     assert.match(detail!, /shop\/web to https:\/\/web-.*: not there yet/);
   }));

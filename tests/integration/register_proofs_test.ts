@@ -36,5 +36,6 @@ proveAdminCommand({
     });
   },
   mayLack: MAY_LACK,
+  atLength: ["cut off"],
   proofs: ["repeated", "cut off", "editors", "undo"], // the rest would be the same again, with more requests
 });

@@ -3,9 +3,10 @@ import { type IdTokenSource, type RunResource, type RunServiceStore, shortName }
 import { isHttp } from "../../registration/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
-import { registerService, type Timing } from "../register/register_service.ts";
+import { registerService } from "../register/register_service.ts";
 import type { RegisterSettings } from "../register/settings.ts";
 import type { Plan, Step } from "../step.ts";
+import type { Timing } from "../timing.ts";
 import { addChange, changed } from "./change.ts";
 import { shifted, withKrun } from "./goals.ts";
 import { type Capture, CAPTURES, TUNNEL_PORT } from "./krun_container.ts";
@@ -55,7 +56,8 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
   const mesh = meshOptions(settings, service, store, context);
   const options = { mesh, tag: settings.tag };
   const coming = addChange(service, options);
-  const { timeoutMs } = timing;
+  const { timeoutMs, everyMs } = timing;
+  const patience = { timeoutMs, pollMs: everyMs };
   const tokens = () => context.credentials();
   if (settings.verify) await requireTokens(service, tokens, timing.signal);
   const tag = formerOf(service)?.tag ?? settings.tag;
@@ -85,10 +87,10 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
   return {
     steps: [
       ...registration.steps.filter(isWorkloads), // by these its Envoy listens for the tunnel that is asked for below
-      withKrun(store, options, { timeoutMs }),
-      revisionReady(store, { timeoutMs }),
-      ...(settings.verify ? [answersByTag(store, { tag, tokens, fetch: context.fetch, timeoutMs })] : []),
-      ...(settings.shift ? [shifted(store, options, { timeoutMs })] : []),
+      withKrun(store, options, patience),
+      revisionReady(store, patience),
+      ...(settings.verify ? [answersByTag(store, { tag, tokens, fetch: context.fetch, timeoutMs, everyMs })] : []),
+      ...(settings.shift ? [shifted(store, options, patience)] : []),
       ...(settings.shift ? registration.steps.filter((step) => !isWorkloads(step)) : []),
       ...(settings.shift && settings.verify
         ? [meshAnswers(await context.kube(), {
@@ -98,6 +100,7 @@ export async function addService(settings: AddServiceSettings, context: AdminCon
           gateNamespace: settings.registration.gateNamespace,
           image: settings.checkImage,
           timeoutMs,
+          everyMs,
         })]
         : []),
     ],

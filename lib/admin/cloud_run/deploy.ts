@@ -4,12 +4,12 @@ import { isLabel } from "../../registration/mod.ts";
 import { namespaceOfAccount } from "../../settings/mod.ts";
 import type { AdminContext } from "../context.ts";
 import { accountIdOf } from "../namespace/settings.ts";
-import type { Timing } from "../register/register_service.ts";
 import type { Goal, Plan } from "../step.ts";
+import type { Timing } from "../timing.ts";
 import { changeDifferences, hasFailed, sameTemplate, type ServiceChange, withAttempt } from "./change.ts";
 import { type DeployCommands, deployCommands } from "./deploy_command.ts";
 import { deployTemplate, type DeployWish } from "./deploy_template.ts";
-import { changes, make } from "./goals.ts";
+import { changes, make, type Patience } from "./goals.ts";
 import { storeOf, vpcAccessOf, type VpcSettings } from "./place.ts";
 import { revisionReady } from "./ready.ts";
 import { trafficOf } from "./traffic.ts";
@@ -28,12 +28,12 @@ export async function deploy(settings: DeploySettings, context: AdminContext, ti
   const store = await storeOf(context, settings.name);
   const before = await store.read(timing.signal);
   const wish = wishOf(settings, store.place, before);
-  const { timeoutMs } = timing;
+  const patience = { timeoutMs: timing.timeoutMs, pollMs: timing.everyMs };
   const { namespace } = wish;
   const { template = {}, traffic } = before ?? {};
   const isPinned = !trafficOf(traffic).some(({ revision, percent }) => !revision && percent);
   return {
-    steps: [deployedAs(store, wish, { timeoutMs }), revisionReady(store, { timeoutMs })],
+    steps: [deployedAs(store, wish, patience), revisionReady(store, patience)],
     warnings: [
       ...(wish.vpcAccess || template.vpcAccess ? [] : [
         `${store.of} has no way into the VPC, where the gate and the mesh are: --vpc-connector, or --network and --subnet`,
@@ -68,7 +68,7 @@ function wishOf(settings: DeploySettings, place: RunPlace, before: RunResource |
   };
 }
 
-function deployedAs(store: RunServiceStore, wish: DeployWish, patience: { timeoutMs: number }): Goal {
+function deployedAs(store: RunServiceStore, wish: DeployWish, patience: Patience): Goal {
   const what = `deploy ${store.of}`;
   const changeOf = (service: RunResource | undefined): ServiceChange | undefined => {
     const template = deployTemplate(service?.template, wish, what);

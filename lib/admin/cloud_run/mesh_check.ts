@@ -17,7 +17,7 @@ export interface MeshCheckOptions {
   image?: string | undefined;
   timeoutMs: number;
   /** Between two looks. @default {500} */
-  everyMs?: number;
+  everyMs?: number | undefined;
 }
 
 /** The container that asks. */

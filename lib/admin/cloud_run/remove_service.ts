@@ -6,9 +6,9 @@ import type { AdminContext } from "../context.ts";
 import { ownObjects } from "../register/own_objects.ts";
 import { registeredFor } from "../register/registered_for.ts";
 import { unregisterService } from "../register/unregister_service.ts";
-import type { Timing } from "../register/register_service.ts";
 import type { ServiceName } from "../register/users.ts";
 import type { Plan } from "../step.ts";
+import type { Timing } from "../timing.ts";
 import { restored } from "./goals.ts";
 import { krunOf } from "./mesh_template.ts";
 import { namespaceFor, storeOf } from "./place.ts";
@@ -47,12 +47,12 @@ export async function removeService(
       context,
       timing,
     );
-  const { timeoutMs } = timing;
+  const patience = { timeoutMs: timing.timeoutMs, pollMs: timing.everyMs };
   const isOther = service !== undefined && !formerOf(service) && krunOf(service.template ?? {}) !== undefined;
   return {
     steps: [
       ...registration.steps,
-      ...(service ? [restored(store, { force }, { timeoutMs }), revisionReady(store, { timeoutMs })] : []),
+      ...(service ? [restored(store, { force }, patience), revisionReady(store, patience)] : []),
     ],
     warnings: [
       ...(service ? [] : [`there is no ${store.of} of project ${store.place.project}`]),

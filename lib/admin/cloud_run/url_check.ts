@@ -9,7 +9,7 @@ import { type Check, notLookedAt } from "../step.ts";
 /** Where requests of the mesh come in at krun: Envoy's own listener, by the tunnel's name for it. */
 const MESH_TUNNEL = "/_hbone/15003";
 const TRY_MS = 30_000;
-const WAIT_MS = 1_000;
+const EVERY_MS = 1_000;
 
 export interface UrlCheckOptions {
   tag: string;
@@ -18,7 +18,7 @@ export interface UrlCheckOptions {
   fetch?: Fetch | undefined;
   timeoutMs: number;
   /** Between two tries. @default {1000} */
-  waitMs?: number | undefined;
+  everyMs?: number | undefined;
 }
 
 /**
@@ -26,7 +26,7 @@ export interface UrlCheckOptions {
  * request. Nobody else is led there yet.
  */
 export function answersByTag(store: RunServiceStore, options: UrlCheckOptions): Check {
-  const { tag, waitMs = WAIT_MS } = options;
+  const { tag, everyMs = EVERY_MS } = options;
   return {
     subject: `${store.of}: requests to its URL with tag ${tag}`,
     async check(signal, progress) {
@@ -38,9 +38,9 @@ export function answersByTag(store: RunServiceStore, options: UrlCheckOptions): 
       for (;;) {
         const found = await look(service!, url!, store, options, signal);
         if (typeof found === "string") return found;
-        if (!found.mayPass || performance.now() + waitMs >= until) throw found.problem;
+        if (!found.mayPass || performance.now() + everyMs >= until) throw found.problem;
         progress(`${new URL(url!).host}: ${found.problem.got}`);
-        await pause(waitMs, signal);
+        await pause(everyMs, signal);
       }
     },
   };

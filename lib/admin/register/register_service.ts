@@ -23,16 +23,9 @@ import { runWarnings } from "./run_warnings.ts";
 import { checkSettings, type RegisterSettings } from "./settings.ts";
 import { standingOf } from "./standing.ts";
 import { takeable } from "./take_back.ts";
+import type { Timing } from "../timing.ts";
 import { targetOf } from "./target.ts";
 import { DEFAULT_PORTS, leftAsItIs, othersWish, portsOf, saidOf, serviceOf } from "./told.ts";
-
-export interface Timing {
-  signal: AbortSignal;
-  /** For each thing that is waited for. */
-  timeoutMs: number;
-  /** Told what is waited for. */
-  progress: (text: string) => void;
-}
 
 /** What registers a service. */
 export interface RegistrationPlan extends Plan {
@@ -56,7 +49,8 @@ export async function registerService(
   timing: Timing,
 ): Promise<RegistrationPlan> {
   const { name, namespace, gateNamespace } = settings;
-  const { signal } = timing;
+  const { signal, timeoutMs, everyMs } = timing;
+  const patience = { timeoutMs, everyMs };
   const shares = settings.regions.length > 0 ? settings.regions : [{ region: await context.region(), weight: 1 }];
   checkSettings(settings, shares);
   const urls = readUrls(settings.urls, shares.map(({ region }) => region));
@@ -125,7 +119,7 @@ export async function registerService(
     ports,
     steps: [
       ...steps,
-      routed(kube, { namespace: gateNamespace, routes: desired.routes, timeoutMs: timing.timeoutMs }),
+      routed(kube, { namespace: gateNamespace, routes: desired.routes, ...patience }),
     ],
     warnings: [
       ...found.flatMap(({ name, service }) => runWarnings(service, name, namespace)),

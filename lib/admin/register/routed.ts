@@ -11,7 +11,7 @@ export interface RoutedOptions {
   routes: ReadonlyMap<string, string>;
   timeoutMs: number;
   /** @default {500} */
-  everyMs?: number;
+  everyMs?: number | undefined;
 }
 
 /** What the gate says against a registration is taken for its last word when it has said it for this long. */
