@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { Secret } from "../base/secret.ts";
+import { getCluster, listClusters } from "./gke.ts";
+import { projectLabels, projectNumber } from "./projects.ts";
 import { headersFor, memberHint, refusalFix } from "./refusal.ts";
+import { cloudRun } from "./run.ts";
 
 const accessToken = () => Promise.resolve(new Secret("t"));
 const PERSON = { origin: "adc.json", isPersonal: true, accessToken };
@@ -51,4 +54,22 @@ Deno.test("who asks Google: a person for a project, an account for its own", asy
     [PERSON, ACCOUNT, { origin: "metadata server", accessToken }].map(memberHint),
     ["user:YOU", "serviceAccount:robot@p.iam.gserviceaccount.com", "serviceAccount:ACCOUNT"],
   );
+});
+
+Deno.test("a person's requests to each API say for which project they are", async () => {
+  const said: (string | null)[] = [];
+  const fetch = (_url: string, init: RequestInit) => {
+    said.push(new Headers(init.headers).get("x-goog-user-project"));
+    return Promise.resolve(new Response("{}", { status: 404 }));
+  };
+  const rest = { credentials: PERSON, fetch };
+  const calls = [
+    getCluster({ project: "p", location: "r", name: "c" }, rest),
+    listClusters("p", rest),
+    projectLabels("p", rest),
+    cloudRun(rest).service("p", "r", "s"),
+    projectNumber("p", rest),
+  ];
+  for (const call of calls) await assert.rejects(call, { status: 404 });
+  assert.deepEqual(said, calls.map(() => "p"));
 });
