@@ -13,6 +13,7 @@ import {
 import { type AdminArguments, adminHelp, flagsOf, parseAdminArguments } from "./admin_arguments.ts";
 import type { AdminCommand, LookingCommand } from "./admin_command.ts";
 import type { AdminName } from "./admin_names.ts";
+import { ask } from "./ask.ts";
 import { Interrupted, listenForSignals } from "./signals.ts";
 import { type TerminalWitness, terminalWitness } from "./terminal_witness.ts";
 
@@ -67,6 +68,7 @@ export async function admin(name: AdminName, args: readonly string[], outside: A
     isForPeople: output === "text",
     isAgreed: parsed.is("yes"),
     print: (text) => outside.print(redact(text)),
+    ask: (question) => ask(question, ending.signal),
     colour,
   });
   // What is being done ends by the first; what would not end ends by the second.

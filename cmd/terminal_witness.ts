@@ -13,8 +13,8 @@ export interface WitnessOptions {
   isTerminal?: boolean;
   /** Where each may have colours. @default none */
   colour?: { stdout: boolean; stderr: boolean };
-  /** @default {globalThis.prompt} */
-  ask?: (question: string) => string | null;
+  /** Takes an answer; `undefined` for none. */
+  ask: (question: string) => Promise<string | undefined>;
   /** A line of progress where there is no terminal, and of a step that has ended. @default to standard error */
   say?: (line: string) => void;
 }
@@ -32,7 +32,7 @@ export interface TerminalWitness extends Witness {
 
 /** Progress on standard error: a spinner on a terminal; elsewhere a plain line a step, and one for each new thing that is waited for. */
 export function terminalWitness(options: WitnessOptions): TerminalWitness {
-  const { isForPeople, isAgreed, print, ask = (question) => prompt(question), say = sayOnStderr } = options;
+  const { isForPeople, isAgreed, print, ask, say = sayOnStderr } = options;
   const { isTerminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal(), colour } = options;
   let spinner: ReturnType<typeof yoctoSpinner> | undefined;
   let said: string | undefined;
@@ -61,18 +61,20 @@ export function terminalWitness(options: WitnessOptions): TerminalWitness {
       end();
       if (isForPeople) print(planText(outcome, colour?.stdout));
     },
-    confirm(changes) {
+    async confirm(changes) {
       end();
-      if (isAgreed) return Promise.resolve(true);
-      if (!isTerminal) {
+      if (isAgreed) return true;
+      if (!isTerminal || !isForPeople) {
         throw new UsageError({
-          tried: `make ${changes} changes`,
-          got: "nobody to ask: standard input is no terminal",
+          tried: changes === 1 ? "make a change" : `make ${changes} changes`,
+          got: isForPeople
+            ? "nobody to ask: standard input is no terminal"
+            : "nobody to ask: --output is for a program, which reads the outcome alone",
           fix: "--yes to make them, --dry-run to see them",
         });
       }
-      const answer = ask(`Make ${changes === 1 ? "this change" : `these ${changes} changes`}? [y/N]`);
-      return Promise.resolve(/^y(es)?$/i.test(answer?.trim() ?? ""));
+      const answer = await ask(`Make ${changes === 1 ? "this change" : `these ${changes} changes`}? [y/N]`);
+      return /^y(es)?$/i.test(answer?.trim() ?? "");
     },
     begin(subject) {
       if (isTerminal) show(subject);

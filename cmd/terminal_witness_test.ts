@@ -10,6 +10,8 @@ const outcome: Outcome = {
   steps: [{ subject: "Namespace shop", action: "create", state: "planned", differences: [] }],
 };
 
+const nobody = () => assert.fail("asked");
+
 Deno.test("witness: the plan is shown to people, and left out where a program reads", () => {
   for (const isForPeople of [true, false]) {
     const printed: string[] = [];
@@ -17,6 +19,7 @@ Deno.test("witness: the plan is shown to people, and left out where a program re
       isForPeople,
       isAgreed: true,
       print: (text) => printed.push(text),
+      ask: nobody,
       isTerminal: false,
     });
     witness.planned(outcome);
@@ -24,18 +27,18 @@ Deno.test("witness: the plan is shown to people, and left out where a program re
   }
 });
 
-const ANSWERS: [answer: string | null, expected: boolean][] = [
+const ANSWERS: [answer: string | undefined, expected: boolean][] = [
   ["y", true],
   ["YES ", true],
   ["", false],
-  [null, false],
+  [undefined, false],
   ["n", false],
   ["yesterday", false],
 ];
 for (const [answer, expected] of ANSWERS) {
-  Deno.test(`witness: ${JSON.stringify(answer)} is ${expected ? "agreed" : "declined"}`, async () => {
+  Deno.test(`witness: ${answer === undefined ? "nothing" : JSON.stringify(answer)} is ${expected ? "agreed" : "declined"}`, async () => {
     const asked: string[] = [];
-    const ask = (question: string) => (asked.push(question), answer);
+    const ask = (question: string) => (asked.push(question), Promise.resolve(answer));
     const witness = terminalWitness({ isForPeople: true, isAgreed: false, print: () => {}, isTerminal: true, ask });
     assert.equal(await witness.confirm(2), expected);
     assert.deepEqual(asked, ["Make these 2 changes? [y/N]"]);
@@ -43,10 +46,13 @@ for (const [answer, expected] of ANSWERS) {
 }
 
 Deno.test("witness: --yes asks nobody, and where nobody is there it is wanted", async () => {
-  const ask = () => assert.fail("asked");
-  const options = { isForPeople: true, print: () => {}, isTerminal: false, ask };
+  const options = { isForPeople: true, print: () => {}, isTerminal: false, ask: nobody };
   assert.equal(await terminalWitness({ ...options, isAgreed: true }).confirm(1), true);
-  assert.throws(() => terminalWitness({ ...options, isAgreed: false }).confirm(1), /--yes to make them/);
+  const unasked = [{ isTerminal: false }, { isTerminal: true, isForPeople: false }];
+  for (const one of unasked) {
+    const witness = terminalWitness({ ...options, ...one, isAgreed: false });
+    await assert.rejects(witness.confirm(1), /nobody to ask: .*\n.*--yes to make them/);
+  }
 });
 
 Deno.test("witness: where there is no terminal a thing that is waited for is told once, and what takes a moment not at all", () => {
@@ -56,6 +62,7 @@ Deno.test("witness: where there is no terminal a thing that is waited for is tol
     isAgreed: true,
     print: () => {},
     isTerminal: false,
+    ask: nobody,
     say: (line) => said.push(line),
   });
   witness.moment("looking");

@@ -46,7 +46,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "at a terminal: ^C while it looks has changed nothing, and says so",
+  name: "at a terminal: ^C while it looks, or when it asks, has changed nothing, and says so",
   ignore: !hasTerminal,
   async fn() {
     await using world = await startAdminWorld();
@@ -56,5 +56,11 @@ Deno.test({
     await early.type("\x03");
     await early.shows(/interrupted: nothing was changed/);
     assert.equal(await early.ended, 130);
+
+    await using asked = start(world, "setup-namespace", "shop");
+    await asked.shows(/Make these 9 changes\? \[y\/N\] /);
+    await asked.type("\x03");
+    await asked.shows(/interrupted: nothing was changed/);
+    assert.equal(await asked.ended, 130);
   },
 });
