@@ -21,7 +21,7 @@ const COLOURS: Readonly<Record<StepOutcome["action"], Colour>> = {
   none: "dim",
   check: "dim",
 };
-/** Of a new Kubernetes object: what its subject says, what every object of ours has, and what the server gives every namespace. */
+/** Of a new object: what its subject says, as it does of a binding of a role, what every object of ours has, and what the server gives every namespace. */
 const KNOWN = new Set([
   ...["apiVersion", "kind", "metadata.name", "metadata.namespace", 'metadata.labels["app.kubernetes.io/managed-by"]'],
   ...['metadata.labels["kubernetes.io/metadata.name"]', "spec.finalizers"],
@@ -86,7 +86,7 @@ function countsOf(steps: readonly StepOutcome[]): string {
 
 function differenceLines({ action, differences }: StepOutcome): string[] {
   if (action === "delete") return [];
-  return differences.filter(({ path }) => action !== "create" || !KNOWN.has(path))
+  return differences.filter(({ path }) => action !== "create" || !(KNOWN.has(path) || path.startsWith("bindings[")))
     .map((difference) => `      ${differenceText(difference)}`);
 }
 
