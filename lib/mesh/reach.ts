@@ -1,4 +1,5 @@
 import { Problem, reasonOf } from "../base/errors.ts";
+import { linked } from "../base/linked.ts";
 import type { ControlPlane } from "./control_plane.ts";
 
 /** istiod's port without TLS, https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio. */
@@ -16,14 +17,14 @@ export async function requireControlPlane(
 ): Promise<void> {
   const { xdsAddress, istiodName } = controlPlane;
   const [, host = xdsAddress, port = "443"] = /^\[?(.*?)\]?:(\d+)$/.exec(xdsAddress) ?? [];
-  const limit = new AbortController();
+  using limit = linked(options.signal); // afterwards the signal's end is nothing to us
   const timer = setTimeout(() => limit.abort(new Error(`no answer within ${options.limitMs} ms`)), options.limitMs);
-  const signal = options.signal ? AbortSignal.any([options.signal, limit.signal]) : limit.signal;
+  const { signal } = limit;
   let conn: Deno.Conn | undefined;
   const stopped = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => {
       reject(signal.reason);
-      conn?.close(); // ends a handshake that nobody answers
+      closeQuietly(conn); // ends a handshake that nobody answers
     }, { once: true });
   });
   stopped.catch(() => {});
@@ -46,8 +47,12 @@ export async function requireControlPlane(
     });
   } finally {
     clearTimeout(timer);
-    try {
-      conn?.close();
-    } catch { /* closed above */ }
+    closeQuietly(conn);
   }
+}
+
+function closeQuietly(conn: Deno.Conn | undefined): void {
+  try {
+    conn?.close();
+  } catch { /* closed already */ }
 }

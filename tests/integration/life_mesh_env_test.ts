@@ -35,7 +35,15 @@ async function running(scene: Scene, flags: readonly string[] = ["--tunnel=none"
   const read = (name: string) => Deno.readTextFile(`${scene.directory}/${name}`);
   const app = await pidIn(`${scene.directory}/app-runs`);
   const agent = await pidIn(`${scene.directory}/agent`);
-  return { krun, app, agent, read, [Symbol.asyncDispose]: () => krun[Symbol.asyncDispose]() };
+  /** Whatever became of mesh-env, krun ends in order, and nothing of it is left. */
+  const end = async () => {
+    const last = await pidIn(`${scene.directory}/agent`);
+    krun.kill("SIGTERM");
+    const { code, stderr } = await krun.ended;
+    assert.equal(code, 0, stderr);
+    assert.deepEqual([await runs(app), await runs(last)], [false, false]);
+  };
+  return { krun, app, agent, read, end, [Symbol.asyncDispose]: () => krun[Symbol.asyncDispose]() };
 }
 
 /** Waits until the agent has been started so often. */
@@ -73,6 +81,7 @@ function defineTests(): void {
       const metrics = await (await fetch("http://127.0.0.1:15019/metrics")).text();
       const readAt = Number(/^krun_mesh_env_read_timestamp_seconds (\S+)$/m.exec(metrics)?.[1]);
       assert.ok(Math.abs(Date.now() / 1_000 - readAt) < 5, metrics);
+      await life.end();
     }));
 
   Deno.test("mesh-env: another address takes another proxy, tunnels get 503 meanwhile, the app is left alone", () =>
@@ -99,6 +108,7 @@ function defineTests(): void {
       await started(scene, 2);
       assert.match(await life.read("config"), /"discoveryAddress":"127\.0\.0\.2:15012"/);
       assert.deepEqual([await runs(life.app), await runs(life.agent)], [true, false]);
+      await life.end();
     }));
 
   Deno.test("mesh-env: an address where nobody answers, or with another root, costs nothing, and is taken once it is right", () =>
@@ -118,6 +128,7 @@ function defineTests(): void {
       await life.krun.said(/the proxy is back/);
       await life.krun.said(/mesh-env is followed again/);
       assert.equal(await runs(life.app), true);
+      await life.end();
     }));
 
   Deno.test("mesh-env: the namespace's own copy wins; what only a new start can take is said once", () =>
@@ -139,6 +150,7 @@ function defineTests(): void {
       await polled(scene, 4);
       assert.equal(count(life.krun, /the next start will take/), 1);
       assert.equal(await life.read("starts"), "2\n");
+      await life.end();
     }));
 
   Deno.test("mesh-env: an API server that is away, refuses, or has lost it costs one line", () =>
@@ -159,8 +171,7 @@ function defineTests(): void {
       assert.equal(count(life.krun, /cannot be followed/), 2, life.krun.soFar("stderr"));
       assert.equal(count(life.krun, /followed again/), 2);
       assert.equal(await life.read("starts"), "1\n");
-      life.krun.kill("SIGTERM");
-      assert.equal((await life.krun.ended).code, 0);
+      await life.end();
     }));
 }
 
