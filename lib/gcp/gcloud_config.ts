@@ -23,7 +23,11 @@ export async function readGcloudConfig(
       return await Deno.readTextFile(`${directory}/${name}`);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
-      throw new Problem({ tried: `read gcloud's configuration ${directory}/${name}`, got: reasonOf(error) });
+      throw new Problem({
+        tried: `read gcloud's configuration ${directory}/${name}`,
+        got: reasonOf(error),
+        fix: "let this user read it, or set CLOUDSDK_CONFIG to another directory",
+      });
     }
   };
   const active = environment["CLOUDSDK_ACTIVE_CONFIG_NAME"] ?? (await read("active_config"))?.trim() ?? "default";

@@ -63,6 +63,7 @@ export async function googleCall<S extends v.GenericSchema>(
     timeoutMs,
     fetch,
     headers: await headersFor(credentials, project),
+    fixUnreachable: `check this machine's way to ${new URL(url).host} (DNS, firewall, HTTPS_PROXY)`,
     fix: (status, answer) => call.fix?.(status, answer) ?? refusalFix(status, answer, { ...call, credentials }),
   });
   return parseAs(schema, text, `${what} (${method} ${url.split("?")[0]})`);

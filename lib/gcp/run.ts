@@ -185,6 +185,7 @@ async function get(
   const { text } = await request(url, {
     what,
     headers: await headersFor(options.credentials, of.project),
+    fixUnreachable: `check this machine's way to ${new URL(url).host} (DNS, firewall, HTTPS_PROXY)`,
     fetch: options.fetch,
     signal,
     fix: (status, answer) => fixFor(status, answer, of, options.credentials),

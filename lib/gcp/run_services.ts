@@ -108,6 +108,7 @@ function writeFix(status: number, answer: string, { project }: RunPlace): string
     return `gcloud iam service-accounts add-iam-policy-binding ${account ?? "ACCOUNT"} --project ${project} ` +
       "--member user:YOU --role roles/iam.serviceAccountUser (it has iam.serviceAccounts.actAs)";
   }
+  if (status === 404) return `check the region: gcloud run regions list --project ${project}`;
   if (status === 409) return "somebody else changes it at the same time: look at it, then run this again";
   return undefined;
 }

@@ -18,7 +18,9 @@ export async function untilReady(
   const tried = `wait for ${store.of}`;
   for (let waitMs = Math.min(pollMs, FIRST_POLL_MS);; waitMs = Math.min(pollMs, waitMs * 1.5)) {
     const service = await store.read(signal);
-    if (!service) throw new Problem({ tried, got: "it is gone" });
+    if (!service) {
+      throw new Problem({ tried, got: "it is gone", fix: "somebody has deleted it: find who, then run this again" });
+    }
     const { terminalCondition: condition, latestCreatedRevision = "", latestReadyRevision } = service;
     const revision = shortName(latestCreatedRevision);
     if (!service.reconciling) {
