@@ -36,6 +36,8 @@ if (kind.startsWith("plain envoy")) {
     }],
     istiod: [],
   });
+  // Its Envoy is a child: it goes with us.
+  Deno.addSignalListener("SIGTERM", () => void gate[Symbol.asyncDispose]().then(() => Deno.exit(0)));
   print(gate.ports.tunnels);
   await gate.ended;
 }
