@@ -7,6 +7,7 @@ import { command as remove } from "../../cmd/remove_service.ts";
 import type { Fetch } from "../../lib/base/http.ts";
 import { Problem } from "../../lib/base/errors.ts";
 import { createAuthority } from "../emulators/certificates.ts";
+import type { RevisionRunner } from "../emulators/cloud_run.ts";
 import { type CloudRunService, startFrontEnd } from "../emulators/front_end.ts";
 import { idTokenClaims } from "../emulators/json_web_token.ts";
 import { startWorld } from "../emulators/world.ts";
@@ -29,16 +30,24 @@ interface Scene {
   ask(path?: string): Promise<{ status: number; text: string }>;
 }
 
+/** Nothing runs: who is refused does not come as far. */
+const NOTHING: RevisionRunner = {
+  start: () => Promise.resolve({ address: "127.0.0.1:9", stop: () => Promise.resolve() }),
+};
+
 /** The service runs, its app says what it was told; a service account runs the commands. */
-async function inScene(test: (scene: Scene) => Promise<void>, app = SAYS): Promise<void> {
+async function inScene(
+  test: (scene: Scene) => Promise<void>,
+  { runs = true }: { runs?: boolean } = {},
+): Promise<void> {
   const services: Record<string, CloudRunService> = {};
   const directory = await Deno.makeTempDir();
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(directory, { recursive: true }));
-  await Deno.writeTextFile(`${directory}/app.js`, app);
+  await Deno.writeTextFile(`${directory}/app.js`, SAYS);
   const mesh = stack.use(await startWorld({ namespace: "shop" }));
   const runner = processRunner({ ...mesh.environment, MESH_BASE_DIR: directory }, `${directory}/app.js`);
-  const world = stack.use(await startAdminWorld({ runner, frontEnd: services }));
+  const world = stack.use(await startAdminWorld({ runner: runs ? runner : NOTHING, frontEnd: services }));
   const authority = createAuthority("front end CA");
   const frontEnd = stack.use(await startFrontEnd({ authority, jwks: world.signer.jwks, services }));
   const { fetch } = stack.use(frontEndFetch(frontEnd.port, authority.certificatePem, world.fetch));
@@ -110,7 +119,7 @@ Deno.test("add-service: an image that is not krun's is found out before anybody 
   inScene(async ({ world, fetch, ask }) => {
     const broken = ARGS.with(-1, "us-docker.pkg.dev/p/r/app-not-krun:1");
     // The app's program in krun's place: it gets ready, and answers 200 to all.
-    const outcome = await runCommand(world, add, broken, { fetch, timeoutMs: 1_000 });
+    const outcome = await runCommand(world, add, broken, { fetch, timeoutMs: 700 });
     const failed = outcome.steps.find(({ state }) => state === "failed")!;
     assert.match(failed.subject, /requests to its URL with tag mesh/);
     assert.match(
@@ -178,4 +187,4 @@ Deno.test("add-service: who has no ID token, or may not call the service, hears 
       failed.detail!,
       /got: 403 .*\n {2}do: gcloud run services add-iam-policy-binding web .*roles\/run\.invoker; or --no-verify/,
     );
-  }));
+  }, { runs: false }));
