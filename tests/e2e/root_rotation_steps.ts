@@ -11,8 +11,14 @@ import { say } from "./say.ts";
 import type { Step } from "./step.ts";
 import type { E2eWorld } from "./world.ts";
 
-/** A certificate of a workload lives this long and is renewed at half of it: a rotation takes as long as certificates live. */
-const LIFE = "20s";
+/**
+ * A certificate of a workload lives this long and is renewed at half of it: a rotation takes as long as certificates live. The other half
+ * has to be enough for a renewal that fails: pilot-agent's own connection to istiod knows the new root only when it is made anew, which
+ * took it 14 s once.
+ */
+const LIFE = "60s";
+/** For a renewal to come, and one that failed to be made up for. */
+const RENEWED_MS = 90_000;
 const ROOTS_FILE = "/var/run/secrets/istio/root-cert.pem";
 const SECRETS = "/config_dump?resource=dynamic_active_secrets";
 
@@ -64,7 +70,7 @@ export async function rootRotation(world: E2eWorld, runtime: string, step: Step)
       await eventually(`certificate and roots of ${name}`, async () => {
         const now = heldCertificates(await admin(SECRETS));
         return (now.leaf.verify(key) && sameCertificates(now.roots, roots)) || undefined;
-      }, 40_000);
+      }, RENEWED_MS);
     }
   };
   await held(old, old.root);
