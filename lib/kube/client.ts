@@ -1,7 +1,8 @@
-import { type Answer, type Fetch, HttpError, request, type RequestOptions, stream } from "../base/http.ts";
+import { type Answer, type Fetch, request, type RequestOptions, stream } from "../base/http.ts";
 import { Problem } from "../base/errors.ts";
 import { parseAs } from "../base/json.ts";
 import { Secret } from "../base/secret.ts";
+import { unlessMissing } from "../base/unless_missing.ts";
 import * as v from "valibot";
 
 /** How to reach an API server and as whom. */
@@ -85,17 +86,13 @@ export class KubeClient implements Disposable {
     call: Partial<Call> = {},
   ): Promise<Record<string, string> | undefined> {
     const what = `read config map ${namespace}/${name} on ${this.access.origin}`;
-    try {
-      const { text } = await this.request(`/api/v1/namespaces/${namespace}/configmaps/${name}`, {
-        what,
-        fix: (status) => this.#fix(status, "get", `configmaps/${name}`, namespace),
-        ...call,
-      });
-      return parseAs(ConfigMap, text, what, `kubectl -n ${namespace} get configmap ${name} -o yaml`).data;
-    } catch (error) {
-      if (error instanceof HttpError && error.status === 404) return undefined;
-      throw error;
-    }
+    const answer = await unlessMissing(this.request(`/api/v1/namespaces/${namespace}/configmaps/${name}`, {
+      what,
+      fix: (status) => this.#fix(status, "get", `configmaps/${name}`, namespace),
+      ...call,
+    }));
+    return answer &&
+      parseAs(ConfigMap, answer.text, what, `kubectl -n ${namespace} get configmap ${name} -o yaml`).data;
   }
 
   /** TokenRequest: a token of the service account for one audience. @param lifetimeSeconds at least 600 */
